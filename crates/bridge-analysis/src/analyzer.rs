@@ -87,7 +87,7 @@ pub fn analyze_content(
     if let Some(session) = session {
         task.names.stem = session.clone();
     }
-    let part_options = PartOptions { every_line: true, ..PartOptions::of(options) };
+    let part_options = PartOptions { every_line: true, ..PartOptions::new(options) };
     let lines = Lines::new(content, Vec::new(), part_options.limits, from.offset, u64::MAX);
     let number = history.begin_file();
     let mut merge = |batch: &mut Batch| history.merge(number, batch);
@@ -121,7 +121,7 @@ struct Run<'a, T> {
 impl<'a, T: FnMut(&mut History, FileAnalysis) + Send> Run<'a, T> {
     fn work(&self) {
         let mut memory = PartMemory::default();
-        let options = PartOptions::of(self.options);
+        let options = PartOptions::new(self.options);
         while let Some(part) = self.next_part() {
             let mut hand_over = |batch: &mut Batch| self.collector().merge(&part, batch);
             let range = (part.from, part.until);

@@ -81,7 +81,7 @@ impl AssignmentRule {
 /// let acme = AssignmentRule::new(PathPattern::new("/projects/acme/**")?, labels("acme")?);
 /// let rules = AssignmentRules::new(labels("own")?, [acme]);
 /// let tenant = |project: &str| {
-///     let assignment = rules.of(None, ProjectName::new(project).ok().as_ref());
+///     let assignment = rules.assignment(None, ProjectName::new(project).ok().as_ref());
 ///     assignment.labels.get("tenant").map(|tenant| tenant.to_string())
 /// };
 /// assert_eq!(tenant("/projects/acme/web").as_deref(), Some("acme"));
@@ -116,7 +116,7 @@ impl AssignmentRules {
     /// Returns the assignment of a response of this transcript and this project, by the whole path that the transcript
     /// names.
     #[must_use]
-    pub fn of(&self, transcript: Option<&Path>, project: Option<&ProjectName>) -> Assignment {
+    pub fn assignment(&self, transcript: Option<&Path>, project: Option<&ProjectName>) -> Assignment {
         let Some(rules) = &self.0 else { return Assignment::default() };
         let transcript = transcript.map(Path::to_string_lossy);
         let matches = |rule: &&AssignmentRule| {
@@ -176,12 +176,12 @@ mod tests {
         );
         let of = |transcript: &str, project: &str| {
             let project = ProjectName::new(project).ok();
-            rules.of(Some(Path::new(transcript)), project.as_ref()).team.unwrap().to_string()
+            rules.assignment(Some(Path::new(transcript)), project.as_ref()).team.unwrap().to_string()
         };
         assert_eq!(of("/t/s.jsonl", "/projects/acme/web"), "acme");
         assert_eq!(of("/t/ci/s.jsonl", "/projects/other"), "projects");
         assert_eq!(of("/t/ci/s.jsonl", ""), "ci");
         assert_eq!(of("/t/s.jsonl", "/home"), "default");
-        assert_eq!(AssignmentRules::default().of(None, None), Assignment::default());
+        assert_eq!(AssignmentRules::default().assignment(None, None), Assignment::default());
     }
 }

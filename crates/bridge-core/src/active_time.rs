@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn of(times: impl IntoIterator<Item = i64>) -> ActiveTime {
+    fn active_at(times: impl IntoIterator<Item = i64>) -> ActiveTime {
         let mut active = ActiveTime::default();
         for time in times {
             active.add(Timestamp::from_millis(time).unwrap());
@@ -168,10 +168,10 @@ mod tests {
             let all: Vec<i64> = first.iter().chain(&second).copied().collect();
             let mut sorted = all.clone();
             sorted.sort_unstable();
-            let mut united = of(second);
-            united.unite(&of(first));
-            prop_assert_eq!(&united, &of(all));
-            prop_assert_eq!(&united, &of(sorted));
+            let mut united = active_at(second);
+            united.unite(&active_at(first));
+            prop_assert_eq!(&united, &active_at(all));
+            prop_assert_eq!(&united, &active_at(sorted));
             prop_assert_eq!(&united, &ActiveTime::of_runs(united.runs().iter().copied()));
         }
     }
@@ -181,8 +181,8 @@ mod tests {
     fn a_set_with_too_many_steps_has_longer_ones_whatever_the_order() {
         let apart = |from: i64, step: i64| (0..12_000).map(move |number| from + number * step * STEP_MILLIS);
         let (first, second) = (apart(0, 2), apart(7_000_000_000, 3));
-        let (mut forward, mut backward) = (of(first.clone()), of(second.clone()));
-        let whole = of(first.chain(second));
+        let (mut forward, mut backward) = (active_at(first.clone()), active_at(second.clone()));
+        let whole = active_at(first.chain(second));
         let (a, b) = (forward.clone(), backward.clone());
         forward.unite(&b);
         backward.unite(&a);
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn times_at_both_ends_of_the_range_are_kept() {
-        let active = of([Timestamp::MIN.as_millis(), Timestamp::MAX.as_millis()]);
+        let active = active_at([Timestamp::MIN.as_millis(), Timestamp::MAX.as_millis()]);
         assert_eq!(active.total(Duration::ZERO), 2 * ActiveTime::STEP);
     }
 }

@@ -166,8 +166,8 @@ pub enum ConnectionKind {
     /// No answer in time.
     #[error("the database does not answer in time")]
     TimedOut,
-    /// Wrong user or password.
-    #[error("the database rejects the user or password")]
+    /// Wrong user, password or access token.
+    #[error("the database rejected the credentials")]
     Refused,
     /// The URL cannot be parsed.
     #[error("the database's URL is invalid")]
@@ -220,11 +220,11 @@ pub enum StorageKind {
     #[error("the price list is not stored")]
     UnknownPrices,
     /// The store lacks the capability, or the database's configuration does not allow it.
-    #[error("the store does not support it")]
+    #[error("the store does not support this operation")]
     Unsupported,
-    /// A store of an embedder denies the operation by a rule of its own, a quota for instance. The message states the
-    /// rule; the HTTP API passes it on to the caller, so it names nothing that the caller may not know.
-    #[error("the store denies it")]
+    /// An embedder's store denied the operation by a rule of its own, such as a quota. The message states the rule; the HTTP
+    /// API passes it on to the caller, so it must not contain anything that the caller may not know.
+    #[error("the store denied the operation")]
     Denied,
     /// The database reports another error.
     #[error("the database reports an error")]

@@ -119,7 +119,7 @@ impl fmt::Display for ProbeResult {
 /// use bridge_core::{HealthState, HealthStatus, Probe, ProbeResult, Timestamp};
 ///
 /// let found = |probe, state, detail: &str| ProbeResult::new(probe, state, detail.to_owned(), Duration::ZERO);
-/// let status = HealthStatus::of(
+/// let status = HealthStatus::new(
 ///     vec![
 ///         found(Probe::Connectivity, HealthState::Healthy, "db:8123 answers"),
 ///         found(Probe::Disk, HealthState::Degraded, "4.0 % of disk default are free; free space"),
@@ -147,7 +147,7 @@ pub struct HealthStatus {
 
 impl HealthStatus {
     /// Returns the status of these results.
-    pub fn of(probes: Vec<ProbeResult>, checked_at: Timestamp, duration: Duration) -> Self {
+    pub fn new(probes: Vec<ProbeResult>, checked_at: Timestamp, duration: Duration) -> Self {
         let overall = probes.iter().map(|probe| probe.state).max().unwrap_or(HealthState::Healthy);
         Self { overall, probes, checked_at, duration }
     }

@@ -85,7 +85,7 @@ impl Catalog {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let digest = CatalogDigest::of(&lines(&entries));
+        let digest = CatalogDigest::of_lines(&lines(&entries));
         Ok(Self { header, entries, names, digest })
     }
 

@@ -14,7 +14,7 @@ pub struct CatalogDigest(u128);
 
 impl CatalogDigest {
     /// Returns the digest of a catalog's lines.
-    pub(crate) fn of(lines: &str) -> Self {
+    pub(crate) fn of_lines(lines: &str) -> Self {
         Self(xxhash_rust::xxh3::xxh3_128(lines.as_bytes()))
     }
 

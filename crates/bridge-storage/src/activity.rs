@@ -26,7 +26,7 @@ pub fn activity_facts<'a>(
         facts.first_time = facts.first_time.into_iter().chain(activity.first_time).min();
         facts.last_time = facts.last_time.max(activity.last_time);
         active.unite(&activity.active);
-        let preference = Preference::of(record);
+        let preference = Preference::new(record);
         let known = counted.entry(subagent_file(record)).or_insert((preference, activity));
         if preference > known.0 {
             *known = (preference, activity);
@@ -68,7 +68,7 @@ struct Preference<'a> {
 }
 
 impl<'a> Preference<'a> {
-    fn of(record: &'a SourceRecord) -> Self {
+    fn new(record: &'a SourceRecord) -> Self {
         let is_own = file_name(record).strip_suffix(".jsonl") == Some(record.session.as_str());
         let path = record.path.as_os_str().as_encoded_bytes();
         Self { is_own, offset: record.cursor.offset, host: record.host.as_str(), path }

@@ -100,8 +100,8 @@ pub use circuit::{CircuitState, OpenCircuit};
 #[cfg(feature = "clickhouse")]
 pub use clickhouse::{
     AccessToken, AccessTokens, BridgeConnectionPool, ChallengeConnection, CircuitPolicy, ClickHouseLimits,
-    ClickHouseOptions, ClickHouseStore, GuardConnection, GuardedConnector, GuardedStream, Locate,
-    LocateFuture, Location, PendingSchema, PooledConnection, Retention, RetryPolicy, Schema, SchemaMigration,
+    ClickHouseOptions, ClickHouseStore, GuardConnection, GuardedConnector, GuardedStream, HookFuture, Locate,
+    Location, PendingSchema, PooledConnection, Retention, RetryPolicy, Schema, SchemaMigration,
     table_definition,
 };
 #[doc(hidden)]

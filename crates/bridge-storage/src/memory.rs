@@ -271,7 +271,7 @@ impl Tables {
             self.insert(row, own);
             return UpsertOutcome::New;
         };
-        let outcome = UpsertOutcome::Replaced(ReplacedRow::of(&stored.row, options));
+        let outcome = UpsertOutcome::Replaced(ReplacedRow::new(&stored.row, options));
         if own > stored.version {
             self.insert(row, own);
             return outcome;
@@ -302,7 +302,7 @@ impl Tables {
         if !is_older || !key.supersedes(stored.version, &session, time) {
             return None;
         }
-        let replaced = ReplacedRow::of(&stored.row, options);
+        let replaced = ReplacedRow::new(&stored.row, options);
         let (row, version) = key.marker(session, time);
         *stored = Versioned { row, version };
         Some(replaced)

@@ -182,7 +182,7 @@ pub struct ReplacedRow {
 impl ReplacedRow {
     /// Returns the part of this row that totals need, with the row itself if that is asked for.
     #[must_use]
-    pub fn of(row: &ResponseUsage, options: &UpsertOptions) -> Self {
+    pub fn new(row: &ResponseUsage, options: &UpsertOptions) -> Self {
         Self {
             session: row.session.clone(),
             tokens: row.counts.total(),

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use bridge_core::{BridgeError, ConnectionKind};
 use bridge_embedded::{Challenge, Engine, EngineError, EngineEvent, EngineOptions, ProofKey, Shutdown};
-use bridge_storage::{
-    ChallengeConnection, ClickHouseOptions, GuardConnection, Locate, LocateFuture, Location,
-};
+use bridge_storage::{ChallengeConnection, ClickHouseOptions, GuardConnection, HookFuture, Locate, Location};
 
 /// The engine of a data folder, for a store of this process.
 ///
@@ -139,7 +137,7 @@ impl Locate for EmbeddedDatabase {
         Arc::clone(&self.shared.found().location)
     }
 
-    fn locate(&self) -> LocateFuture<'_> {
+    fn locate(&self) -> HookFuture<'_> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             // It continues when this future is dropped, and serves the next call.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bridge::config::BridgeConfig;
 use bridge::embedded::EngineOptions;
-use bridge::storage::{ClickHouseOptions, ClickHouseStore, Locate, LocateFuture, Location};
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, HookFuture, Locate, Location};
 use bridge::{AuditOptions, AuditedOperations, BridgeError, EmbeddedDatabase, EnhancedTokenDatabaseBridge};
 
 use crate::settings::Reader;
@@ -107,7 +107,7 @@ impl Locate for AsReader {
         self.with_reader(&self.0.current())
     }
 
-    fn locate(&self) -> LocateFuture<'_> {
+    fn locate(&self) -> HookFuture<'_> {
         self.0.locate()
     }
 }

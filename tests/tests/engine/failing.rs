@@ -55,7 +55,7 @@ fn a_rejected_password_is_reported_without_printing_it() {
     let refused = backfill(["--json", "--url", &url, "--source"]).arg(&test_run.projects()[0]).run();
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(
-        refused.stderr.contains("rejects the user or password") && refused.stderr.contains(host),
+        refused.stderr.contains("rejected the credentials") && refused.stderr.contains(host),
         "{refused:?}"
     );
     assert!(!refused.output().contains("hunter2"), "{refused:?}");

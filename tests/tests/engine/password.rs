@@ -48,7 +48,7 @@ impl Server {
 fn a_password_file_takes_precedence_over_the_environment() {
     let server = Server::start(61);
     let refused = server.run("").run();
-    assert!(refused.stderr.contains("rejects the user or password"), "{refused:?}");
+    assert!(refused.stderr.contains("rejected the credentials"), "{refused:?}");
 
     let by_variable = server.run("").env(VARIABLE, server.password()).run();
     server.test_run.assert_exact(&by_variable);
@@ -60,7 +60,7 @@ fn a_password_file_takes_precedence_over_the_environment() {
 
     let wrong = server.password_file("wr0ng");
     let refused = server.run(&format!(":{}", server.password())).args(&["--password-file", &wrong]).run();
-    assert!(refused.stderr.contains("rejects the user or password"), "{refused:?}");
+    assert!(refused.stderr.contains("rejected the credentials"), "{refused:?}");
     assert!(!refused.output().contains("wr0ng"), "{refused:?}");
     server.close();
 }

@@ -103,7 +103,7 @@ pub(crate) fn bytes(value: Option<Raw<'_>>) -> u64 {
 }
 
 fn call_id(id: Raw<'_>) -> Option<CallId> {
-    string_bytes(id).map(|id| CallId::of(&id))
+    string_bytes(id).map(|id| CallId::new(&id))
 }
 
 fn tool_category(name: Option<Raw<'_>>, input: Option<Raw<'_>>) -> ContentCategory {

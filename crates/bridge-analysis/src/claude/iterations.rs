@@ -50,7 +50,7 @@ enum Kind {
 
 impl Kind {
     /// An entry without a type is a message.
-    fn of(fields: &UsageFields<'_>) -> Self {
+    fn parse(fields: &UsageFields<'_>) -> Self {
         let Some(kind) = fields.kind.filter(|kind| *kind != "null") else { return Self::Message };
         match string_bytes(kind).as_deref() {
             Some(b"message") => Self::Message,
@@ -97,7 +97,7 @@ impl Sums {
     fn add(&mut self, fields: &UsageFields<'_>, position: u64) -> Result<(), BadUsage> {
         let counted = read_counters(fields)?;
         let plus = |sum: Option<Counted>| sum.unwrap_or_default().checked_add(counted).map(Some);
-        match Kind::of(fields) {
+        match Kind::parse(fields) {
             Kind::Message => self.messages = plus(self.messages)?,
             Kind::Unknown => self.unknown = plus(self.unknown)?,
             Kind::Advisor | Kind::Compaction => self.always_apart += 1,
@@ -129,7 +129,7 @@ impl<'a> Iterations<'a> {
         array_items(self.list, |item| {
             let position = places.next().unwrap_or(u64::MAX);
             if let Some(fields) = read_object(item, &mut UsageDecoder)
-                && let Some(origin) = self.origin(&Kind::of(&fields), position)
+                && let Some(origin) = self.origin(&Kind::parse(&fields), position)
                 && let Ok(counted) = read_counters(&fields)
             {
                 let extras = read_extras(&fields, counted.counts.output);

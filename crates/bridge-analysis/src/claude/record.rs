@@ -114,7 +114,7 @@ impl<'a> Outer<'a> {
             None | Some(UsageValue::Other("null")) => return,
             Some(UsageValue::Other(_)) => return sink.bad_usage(),
         };
-        let identity = Identity::of(self.text, message, record, nested);
+        let identity = Identity::new(self.text, message, record, nested);
         let finished = is_present(message.stop_reason);
         let Ok(usage) = read_usage(fields) else {
             visit_superseded(identity.key_1(), finished, fields, |key| sink.superseded(key));
@@ -171,7 +171,7 @@ enum Identity<'a> {
 }
 
 impl<'a> Identity<'a> {
-    fn of(
+    fn new(
         text: &'a str,
         message: &MessageFields<'a>,
         record: &RecordFields<'a>,

@@ -13,7 +13,7 @@ const BYTES_PER_TOKEN: u64 = 4;
 pub(crate) struct CallId(u128);
 
 impl CallId {
-    pub(crate) fn of(id: &[u8]) -> Self {
+    pub(crate) fn new(id: &[u8]) -> Self {
         Self(xxh3_128(id))
     }
 }

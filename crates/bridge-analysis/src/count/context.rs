@@ -54,7 +54,7 @@ impl FileNames {
             .attribution
             .and_then(|value| string(value).and_then(|value| AttributionValue::new(value).ok()));
         attribution.worktree = place.worktree;
-        let assignment = self.assignments.of(Some(&self.path), place.project.as_ref());
+        let assignment = self.assignments.assignment(Some(&self.path), place.project.as_ref());
         Context {
             session: named.session.and_then(session).unwrap_or_else(|| self.stem.clone()),
             project: place.project.and_then(|name| self.shown_project(&name)),
@@ -125,12 +125,12 @@ impl PartContexts {
             self.names.extend_from_slice(name.unwrap_or_default().as_bytes());
             self.names.push(b'\n');
         }
-        if !self.ends.is_empty() && self.of(self.last) == &self.names[start..] {
+        if !self.ends.is_empty() && self.raw_names(self.last) == &self.names[start..] {
             self.names.truncate(start);
             return self.last;
         }
         let hash = xxh3_64(&self.names[start..]);
-        let known = self.index.find(hash, |place| self.of(*place) == &self.names[start..]).copied();
+        let known = self.index.find(hash, |place| self.raw_names(*place) == &self.names[start..]).copied();
         self.last = match known {
             Some(place) => {
                 self.names.truncate(start);
@@ -146,16 +146,17 @@ impl PartContexts {
         self.contexts.push(context);
         self.ends.push(self.names.len());
         let (names, ends) = (&self.names, &self.ends);
-        self.index.insert_unique(hash, place, |place| xxh3_64(of(names, ends, *place)));
+        self.index.insert_unique(hash, place, |place| xxh3_64(raw_names(names, ends, *place)));
         place
     }
 
-    fn of(&self, place: u32) -> &[u8] {
-        of(&self.names, &self.ends, place)
+    fn raw_names(&self, place: u32) -> &[u8] {
+        raw_names(&self.names, &self.ends, place)
     }
 }
 
-fn of<'n>(names: &'n [u8], ends: &[usize], place: u32) -> &'n [u8] {
+/// Returns the raw names of the context at this place.
+fn raw_names<'n>(names: &'n [u8], ends: &[usize], place: u32) -> &'n [u8] {
     let place = place as usize;
     let start = if place == 0 { 0 } else { ends[place - 1] };
     &names[start..ends[place]]

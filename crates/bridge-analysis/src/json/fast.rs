@@ -55,7 +55,7 @@ impl<'a> FastReader<'a> {
         self.items(|reader| reader.skip_value(depth)).map(drop)
     }
 
-    /// Unlike [`Self::members`], allows escapes in keys, because nobody reads these.
+    /// Unlike [`Self::members`], allows escapes in keys, because these keys are not used.
     fn skip_object(&mut self, depth: u32) -> Result<(), Unsure> {
         self.expect(b'{')?;
         self.skip_space();

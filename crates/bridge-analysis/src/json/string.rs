@@ -46,7 +46,7 @@ fn long_string_end(bytes: &[u8], start: usize) -> Result<usize, Unsure> {
     let mut at = start;
     let mut carry = Carry::default();
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
-        let masks = Masks::of(block);
+        let masks = Masks::scan(block);
         let escaped = carry.escaped(masks.backslashes);
         let closing = masks.quotes & !escaped;
         // Bytes after the string do not belong to it. Without a quote, the whole block is inside.
@@ -112,7 +112,7 @@ struct Masks {
 
 impl Masks {
     #[inline]
-    fn of(block: &[u8; BLOCK]) -> Self {
+    fn scan(block: &[u8; BLOCK]) -> Self {
         let (mut quotes, mut backslashes, mut usual_escapes) = (0, 0, 0);
         let mut least = u8x16::splat(u8::MAX);
         for (place, lanes) in block.chunks_exact(LANES).enumerate() {

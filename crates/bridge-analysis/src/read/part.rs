@@ -88,7 +88,7 @@ pub(crate) struct PartOptions {
 }
 
 impl PartOptions {
-    pub(crate) fn of(options: &AnalyzerOptions) -> Self {
+    pub(crate) fn new(options: &AnalyzerOptions) -> Self {
         Self {
             limits: Limits { block_bytes: options.block_bytes, line_bytes_max: options.line_bytes_max },
             every_line: options.strict || options.categories,

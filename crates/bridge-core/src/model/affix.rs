@@ -20,7 +20,7 @@ pub(super) struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    pub(super) fn of(lower: &'a str) -> Self {
+    pub(super) fn parse(lower: &'a str) -> Self {
         let (prefixed, rest) = without_prefix(lower);
         let (pathed, rest) = without_path(rest);
         let (vendored, vendor, rest) = without_vendor(rest);

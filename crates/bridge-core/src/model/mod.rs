@@ -104,8 +104,8 @@ impl ModelName {
     #[must_use]
     pub fn canonical(&self) -> CanonicalModel {
         let lower = self.as_str().to_ascii_lowercase();
-        let form = Form::of(&lower);
-        let provider = ModelProvider::of(&lower[form.base.clone()], form.vendor);
+        let form = Form::parse(&lower);
+        let provider = ModelProvider::infer(&lower[form.base.clone()], form.vendor);
         let route = match form.route {
             ModelRoute::Unknown if provider != ModelProvider::Unknown => ModelRoute::Direct,
             route => route,
@@ -120,8 +120,8 @@ impl ModelName {
     }
 
     /// Returns the name without the number of an AWS account, which ARNs of Bedrock contain:
-    /// `arn:aws:bedrock:us-east-1::inference-profile/…`. The number is nobody's business but the account's, so no row
-    /// should be stored with it.
+    /// `arn:aws:bedrock:us-east-1::inference-profile/…`. The account number is private, so no row should be
+    /// stored with it.
     ///
     /// ```
     /// use bridge_core::ModelName;

@@ -77,7 +77,7 @@ providers! {
 
 impl ModelProvider {
     /// Returns the provider of a model by the first letters of its name, or else by the vendor that a service states.
-    pub(super) fn of(base: &str, vendor: Option<&str>) -> Self {
+    pub(super) fn infer(base: &str, vendor: Option<&str>) -> Self {
         let letters = base.bytes().take_while(u8::is_ascii_lowercase).count();
         Self::of_family(&base[..letters])
             .or_else(|| is_o_series(base).then_some(Self::OpenAi))

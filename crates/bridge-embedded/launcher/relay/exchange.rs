@@ -64,7 +64,7 @@ impl Exchange<'_> {
         let Some(mut upstream) = reused.or_else(|| Upstream::open(self.socket).ok()) else {
             return Outcome::Refused(Refusal::EngineDown);
         };
-        let query_id = QueryId::of(request);
+        let query_id = QueryId::for_request(request);
         let mut out = head(request, &body, &query_id);
         if body.is_done() {
             out.append(&mut body.received);

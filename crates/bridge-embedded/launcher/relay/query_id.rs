@@ -17,7 +17,7 @@ pub(super) enum QueryId {
 
 impl QueryId {
     /// Returns the client's own id, or a new one.
-    pub(super) fn of(request: &Request) -> Self {
+    pub(super) fn for_request(request: &Request) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         if let Some(id) = request.parameter("query_id").filter(|id| !id.is_empty()) {
             return Self::Given(id.to_owned());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bridge_core::{BridgeError, ConnectionKind, InvalidValue};
 
-use super::connection::locate::LocateFuture;
+use super::connection::locate::HookFuture;
 
 /// A bearer token, a JWT for instance. No form of output shows it.
 ///
@@ -50,7 +50,7 @@ impl fmt::Debug for AccessToken {
 /// ```
 /// use std::sync::{Arc, Mutex};
 ///
-/// use bridge_storage::{AccessToken, AccessTokens, ClickHouseOptions, LocateFuture};
+/// use bridge_storage::{AccessToken, AccessTokens, ClickHouseOptions, HookFuture};
 ///
 /// /// Exchanges the workload's identity for a token.
 /// #[derive(Debug)]
@@ -64,7 +64,7 @@ impl fmt::Debug for AccessToken {
 ///         self.current.lock().unwrap().clone()
 ///     }
 ///
-///     fn renew(&self) -> LocateFuture<'_> {
+///     fn renew(&self) -> HookFuture<'_> {
 ///         Box::pin(async {
 ///             let token = ask_issuer().await?;
 ///             *self.current.lock().unwrap() = token;
@@ -78,13 +78,13 @@ impl fmt::Debug for AccessToken {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait AccessTokens: fmt::Debug + Send + Sync {
-    /// Returns the token to use. Asked before each use of a connection, so it only returns what is at hand; a program
-    /// that renews its token ahead of time returns the new one from then on.
+    /// Returns the current token without waiting. Called before every use of a connection, so a program may renew its token
+    /// ahead of time.
     fn current(&self) -> AccessToken;
 
     /// Gets a token in place of [`current`](Self::current), which was refused. Called by one task at a time; the refused
     /// call is repeated with the new token.
-    fn renew(&self) -> LocateFuture<'_>;
+    fn renew(&self) -> HookFuture<'_>;
 }
 
 /// The credentials of a store.
@@ -144,7 +144,7 @@ impl AccessTokens for TokenFile {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn renew(&self) -> LocateFuture<'_> {
+    fn renew(&self) -> HookFuture<'_> {
         Box::pin(async {
             let token = token_in(&self.file).map_err(|why| {
                 let kind = ConnectionKind::Misconfigured;

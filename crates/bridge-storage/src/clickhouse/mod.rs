@@ -31,7 +31,7 @@ pub use crate::retry::RetryPolicy;
 pub use access::{AccessToken, AccessTokens};
 pub(crate) use connection::ForeignAnswer;
 pub use connection::guard::{GuardedConnector, GuardedStream};
-pub use connection::locate::{ChallengeConnection, GuardConnection, Locate, LocateFuture, Location};
+pub use connection::locate::{ChallengeConnection, GuardConnection, HookFuture, Locate, Location};
 pub use connection::pool::{BridgeConnectionPool, PooledConnection};
 pub use options::{ClickHouseLimits, ClickHouseOptions};
 pub use schema::definition::table_definition;
@@ -153,7 +153,7 @@ impl ClickHouseStore {
     }
 
     /// As [`call`](Self::call), for work that must not be repeated as a whole.
-    async fn once<T, E, F>(
+    async fn call_without_retry<T, E, F>(
         &self,
         operation: &'static str,
         work: impl Fn(Tables) -> F,
@@ -182,8 +182,8 @@ impl ClickHouseStore {
             self.pass_breaker(operation).await?;
             let token = pool.access_token();
             let result = match self.attempt(pool, operation, &work).await {
-                // A refused call has not begun, so it may be repeated; work of several requests may have.
-                Err(error) if retry.max_retries > 0 && pool.renews(token, &error).await => {
+                // A refused call did nothing, so a single request can be repeated; work of several requests may have begun.
+                Err(error) if retry.max_retries > 0 && pool.renew_token(token, &error).await => {
                     self.attempt(pool, operation, &work).await
                 }
                 result => result,

@@ -164,7 +164,7 @@ impl ClickHouseOptions {
             password: decoded(parsed.password().unwrap_or_default()),
         };
         let database = or(decoded(parsed.path().trim_matches('/')), Self::DATABASE);
-        Ok(Self { endpoint: format!("{scheme}://{host}"), secure, ..Self::of(host, database, credentials) })
+        Ok(Self { endpoint: format!("{scheme}://{host}"), secure, ..Self::new(host, database, credentials) })
     }
 
     /// Uses an embedder's own client, with its connector, address, credentials, compression, headers, settings and
@@ -194,10 +194,10 @@ impl ClickHouseOptions {
     pub fn from_client(client: Client) -> Self {
         let host = "the address of the given client".to_owned();
         let database = client.database().unwrap_or(Self::DATABASE).to_owned();
-        Self { client: Some(client), ..Self::of(host, database, Credentials::OfClient) }
+        Self { client: Some(client), ..Self::new(host, database, Credentials::OfClient) }
     }
 
-    fn of(host: String, database: String, credentials: Credentials) -> Self {
+    fn new(host: String, database: String, credentials: Credentials) -> Self {
         Self {
             endpoint: String::new(),
             host,

@@ -28,7 +28,7 @@ struct StoredProject {
 }
 
 impl StoredProject {
-    fn of(record: &ProjectRecord) -> Self {
+    fn from_record(record: &ProjectRecord) -> Self {
         let worktree = record.worktree.as_ref();
         Self {
             name: record.name.as_str().to_owned(),
@@ -87,7 +87,7 @@ impl ProjectStore for ClickHouseStore {
         if records.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = records.iter().map(StoredProject::of).collect();
+        let rows: Vec<_> = records.iter().map(StoredProject::from_record).collect();
         let rows = &rows;
         self.call("store projects", |tables| async move {
             let mut insert = tables.insert::<StoredProject>("project_names", rows.len()).await?;

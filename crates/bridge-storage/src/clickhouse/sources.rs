@@ -33,7 +33,7 @@ impl StoredSource {
         }
     }
 
-    fn of(record: &SourceRecord) -> Self {
+    fn from_source(record: &SourceRecord) -> Self {
         let activity = record.activity.as_deref();
         Self {
             source: record.clone(),
@@ -100,7 +100,7 @@ impl ClickHouseStore {
         self.admit(STORE, Some(epoch)).await?;
         let rows: Vec<SourceRow> = records
             .iter()
-            .map(|record| SourceRow::store(&StoredSource::of(record), record.version()))
+            .map(|record| SourceRow::store(&StoredSource::from_source(record), record.version()))
             .collect();
         let rows = &rows;
         let stored = self.call(STORE, |tables| async move {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bridge_core::BridgeError;
 use bridge_storage::{
-    AccessToken, AccessTokens, ClickHouseOptions, ClickHouseStore, GuardedConnector, LocateFuture,
+    AccessToken, AccessTokens, ClickHouseOptions, ClickHouseStore, GuardedConnector, HookFuture,
     ResponseFilter, TokenStore, UpsertOptions,
 };
 use bridge_testkit::engine::{TestDatabase, engine};
@@ -106,7 +106,7 @@ impl AccessTokens for Issuer {
         self.current.lock().unwrap().clone()
     }
 
-    fn renew(&self) -> LocateFuture<'_> {
+    fn renew(&self) -> HookFuture<'_> {
         Box::pin(async {
             let number = self.issued.fetch_add(1, Ordering::Relaxed) + 1;
             *self.current.lock().unwrap() = token(&format!("token-{number}"));

@@ -34,7 +34,7 @@ impl Choice {
         self.0.u64(..end)
     }
 
-    fn of<T: Copy>(&mut self, values: &[T]) -> T {
+    fn pick<T: Copy>(&mut self, values: &[T]) -> T {
         values[usize::try_from(self.below(values.len() as u64)).unwrap()]
     }
 
@@ -83,8 +83,8 @@ fn project(key: u64) -> ProjectName {
 /// Returns a response of any price: around the bounds of its period and of its sizes, in any mode.
 fn random(key: u64, prices: &[PriceRow], choice: &mut Choice) -> ResponseUsage {
     let price = &prices[usize::try_from(choice.below(prices.len() as u64)).unwrap()];
-    let bound = choice.of(&[Some(price.from), price.to]).unwrap_or(price.from);
-    let millis = bound.as_millis() + choice.of(&[-1, 0, 1, 3_600_000, 86_400_000]);
+    let bound = choice.pick(&[Some(price.from), price.to]).unwrap_or(price.from);
+    let millis = bound.as_millis() + choice.pick(&[-1, 0, 1, 3_600_000, 86_400_000]);
     let name = match choice.below(20) {
         0 => "claude-unheard-of".to_owned(),
         1 => format!("{}[1m]", price.name),
@@ -103,13 +103,13 @@ fn random(key: u64, prices: &[PriceRow], choice: &mut Choice) -> ResponseUsage {
         (row.counts.cache_creation, row.counts.cache_read) = (rest, 0);
         row.counts.input = price.above - rest + choice.below(3);
     }
-    row.cache_creation_1h = choice.of(&[0, row.counts.cache_creation, row.counts.cache_creation / 3]);
+    row.cache_creation_1h = choice.pick(&[0, row.counts.cache_creation, row.counts.cache_creation / 3]);
     row.cache_creation_5m = row.counts.cache_creation - row.cache_creation_1h;
-    row.web_search_requests = choice.of(&[None, None, Some(0), Some(3)]);
-    row.attribution.speed = AttributionValue::new(choice.of(&SPEEDS)).ok();
-    row.attribution.inference_geo = AttributionValue::new(choice.of(&PLACES)).ok();
-    row.service_tier = ServiceTier::new(choice.of(&TIERS)).ok();
-    row.origin = choice.of(&ORIGINS);
+    row.web_search_requests = choice.pick(&[None, None, Some(0), Some(3)]);
+    row.attribution.speed = AttributionValue::new(choice.pick(&SPEEDS)).ok();
+    row.attribution.inference_geo = AttributionValue::new(choice.pick(&PLACES)).ok();
+    row.service_tier = ServiceTier::new(choice.pick(&TIERS)).ok();
+    row.origin = choice.pick(&ORIGINS);
     // So that the dashboard's sessions are responses.
     row.session = SessionId::new(format!("s{key}")).unwrap();
     row.project = Some(project(key));

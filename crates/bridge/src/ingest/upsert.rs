@@ -75,7 +75,7 @@ pub(crate) fn rows_of(ingest: &Ingest, analysis: &EnhancedTokenAnalysis) -> Vec<
             ingest.analyzer.seen_projects.record(name, &shown);
         }
         // The rules know projects by their whole names.
-        let ruled = ingest.analyzer.assignments.of(None, row.project.as_ref());
+        let ruled = ingest.analyzer.assignments.assignment(None, row.project.as_ref());
         row.assignment = (*row.assignment).clone().or(&ruled).into();
     }
     rows.push(analysis.note());

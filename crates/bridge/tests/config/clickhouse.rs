@@ -151,7 +151,7 @@ async fn clickhouse_password_file() {
     config.build().await.unwrap();
     std::fs::write(&file, "hunter2").unwrap();
     let error = full_text(&config.build().await.unwrap_err());
-    assert!(error.contains("rejects the user or password") && !error.contains("hunter2"), "{error}");
+    assert!(error.contains("rejected the credentials") && !error.contains("hunter2"), "{error}");
 }
 
 /// The top-level test `tls` covers successful connections; this one covers the error messages.

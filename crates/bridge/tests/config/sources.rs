@@ -153,7 +153,7 @@ fn the_developer_user_is_the_operating_systems() {
     let of =
         |known: &'static str| config.assignment_rules(move |name| (name == known).then(|| "ann".to_owned()));
     for name in ["USER", "LOGNAME", "USERNAME"] {
-        let developer = of(name).unwrap().of(None, None).developer;
+        let developer = of(name).unwrap().assignment(None, None).developer;
         assert_eq!(developer.unwrap().as_str(), "ann");
     }
     let error = of("HOME").unwrap_err().to_string();

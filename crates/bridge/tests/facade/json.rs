@@ -104,7 +104,7 @@ fn structs(examples: &mut Examples) {
     examples.add("GroupPage", GroupPage::default());
     let took = Duration::from_micros(1_500);
     let probe = ProbeResult::new(Probe::Disk, HealthState::Healthy, String::new(), took);
-    examples.add("HealthStatus", HealthStatus::of(vec![probe], time, took));
+    examples.add("HealthStatus", HealthStatus::new(vec![probe], time, took));
     examples.add("RollbackResult", rollback(took));
     examples.add("StoreState", StoreState::first());
     examples.add("SyncResult", SyncResult::unchanged(session));

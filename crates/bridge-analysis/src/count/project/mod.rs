@@ -39,11 +39,11 @@ pub(crate) fn place_of(folder: Option<&str>, cwd: Option<&str>) -> Place {
 
 fn of_path(folder: Option<&str>, cwd: &str) -> (String, Option<String>) {
     let path = normal_form(cwd);
-    let worktree = Worktree::of(&path);
+    let worktree = Worktree::containing(&path);
     let name = worktree.as_ref().map(|worktree| worktree.name.to_owned());
     let inside = folder.and_then(|folder| named_ancestor(folder, cwd, worktree.as_ref()));
     let project = inside.unwrap_or_else(|| path.clone());
-    let project = match Worktree::of(&project) {
+    let project = match Worktree::containing(&project) {
         Some(worktree) => worktree.repository.to_owned(),
         None => project,
     };
@@ -56,7 +56,8 @@ fn named_ancestor(folder: &str, cwd: &str, worktree: Option<&Worktree<'_>>) -> O
     let folder = EncodedFolder::new(folder);
     let in_repository = worktree.map(Worktree::place_in_repository);
     let found = [Some(cwd), in_repository.as_deref()].into_iter().flatten();
-    let found = found.map(|path| folder.find(Style::of(path), ancestors(path))).find_map(|found| found)?;
+    let found =
+        found.map(|path| folder.find(Style::detect(path), ancestors(path))).find_map(|found| found)?;
     Some(normal_form(&found))
 }
 

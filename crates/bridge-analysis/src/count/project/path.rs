@@ -12,7 +12,7 @@ pub(super) enum Style {
 }
 
 impl Style {
-    pub(super) fn of(path: &str) -> Self {
+    pub(super) fn detect(path: &str) -> Self {
         let is_unc =
             path.starts_with("\\\\") || path.strip_prefix("//").is_some_and(|rest| !rest.starts_with('/'));
         if is_unc || drive(path).is_some() { Self::Windows } else { Self::Unix }
@@ -42,7 +42,7 @@ impl Style {
 ///
 /// Names such as `..` are kept; the client writes none.
 pub(crate) fn normal_form(path: &str) -> String {
-    match Style::of(path) {
+    match Style::detect(path) {
         Style::Unix => normal_unix(path),
         Style::Windows => normal_windows(path),
     }
@@ -97,7 +97,7 @@ pub(crate) fn drive(path: &str) -> Option<char> {
 
 /// Returns the path and its ancestors, without separators at their ends except for the root's.
 pub(crate) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    let style = Style::of(path);
+    let style = Style::detect(path);
     let trimmed = move |path: &'_ str| path.trim_end_matches(|c| style.is_separator(c)).len();
     let cut = move |end: usize| path[..end].rfind(|c| style.is_separator(c)).map(|at| trimmed(&path[..at]));
     let ends = std::iter::successors(Some(trimmed(path)), move |end| cut(*end));

@@ -13,8 +13,8 @@ pub(super) struct Worktree<'a> {
 
 impl<'a> Worktree<'a> {
     /// Returns the outermost worktree that the path lies in.
-    pub(super) fn of(path: &'a str) -> Option<Self> {
-        let separator = Style::of(path).separator();
+    pub(super) fn containing(path: &'a str) -> Option<Self> {
+        let separator = Style::detect(path).separator();
         let folders = format!("{separator}.claude{separator}worktrees{separator}");
         let start = path.find(&folders)?;
         let (name, inside) = match path[start + folders.len()..].split_once(separator) {
@@ -29,7 +29,7 @@ impl<'a> Worktree<'a> {
 
     /// Returns the path of the same place in the repository.
     pub(super) fn place_in_repository(&self) -> String {
-        let separator = Style::of(self.repository).separator();
+        let separator = Style::detect(self.repository).separator();
         match self.inside {
             "" => self.repository.to_owned(),
             inside if self.repository.ends_with(separator) => format!("{}{inside}", self.repository),

@@ -60,7 +60,7 @@ impl<'a> Copies<'a> {
         copies.epoch = store.read_state().await?.epoch;
         for table in BACKUP_TABLES.into_iter().rev() {
             let engine = copies.engine_of(table).await?;
-            let copy = of(table);
+            let copy = copy_name(table);
             copies
                 .run(&format!("CREATE TEMPORARY TABLE IF NOT EXISTS {copy} AS {table} ENGINE = {engine}"))
                 .await?;
@@ -95,7 +95,7 @@ impl<'a> Copies<'a> {
 
     /// Records the epoch in a table of its own, for a backup that has no manifest.
     pub(crate) async fn write_epoch(&self) -> Result<(), BridgeError> {
-        let (table, epoch) = (of(EPOCH), self.epoch);
+        let (table, epoch) = (copy_name(EPOCH), self.epoch);
         self.run(&format!(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {table} (epoch UInt32) ENGINE = MergeTree ORDER BY epoch"
         ))
@@ -105,7 +105,7 @@ impl<'a> Copies<'a> {
 
     /// Attaches these tables, which were restored into the session.
     pub(crate) async fn attach_restored(&mut self, restored: &[&'static str]) -> Result<(), BridgeError> {
-        self.epoch = Epoch(self.fetch_one(&format!("SELECT max(epoch) FROM {}", of(EPOCH))).await?);
+        self.epoch = Epoch(self.fetch_one(&format!("SELECT max(epoch) FROM {}", copy_name(EPOCH))).await?);
         for table in restored.iter().rev() {
             self.engine_of(table).await?;
         }
@@ -118,7 +118,8 @@ impl<'a> Copies<'a> {
         let mut summary = ExportSummary { epoch, totals, ..ExportSummary::default() };
         let mut all = Vec::new();
         for slices in &self.slices {
-            let rows = self.fetch_one(&format!("SELECT count() FROM {} FINAL", of(slices.table))).await?;
+            let rows =
+                self.fetch_one(&format!("SELECT count() FROM {} FINAL", copy_name(slices.table))).await?;
             summary.tables.push(TableRows { table: slices.table.to_owned(), rows });
             let bits = Slices::bits(rows, slice_rows);
             let counts: Vec<(u64, u64)> = self.fetch_all(&slices.counting(bits)).await?;
@@ -134,7 +135,7 @@ impl<'a> Copies<'a> {
                 ({counters}) AS counters
             FROM {table} FINAL WHERE {COUNTED}",
             counters = COUNTERS.map(sum).join(", "),
-            table = of("token_usage"),
+            table = copy_name("token_usage"),
         );
         let sums: Sums = self.fetch_one(&query).await?;
         let (input, output, cache_creation, cache_read) = sums.counters;
@@ -166,9 +167,9 @@ impl<'a> Copies<'a> {
     pub(crate) async fn insert_into_live(&self, slice: &Slice, begun_in: Epoch) -> Result<(), BridgeError> {
         let table = slice.table;
         let query = "SELECT name, type FROM system.columns WHERE database = '' AND table";
-        let query = format!("{query} = '{}' AND default_kind != 'ALIAS' ORDER BY position", of(table));
+        let query = format!("{query} = '{}' AND default_kind != 'ALIAS' ORDER BY position", copy_name(table));
         let columns: Vec<Column> = self.fetch_all(&query).await?;
-        let values = Values { exported: self.epoch, begun_in }.of(table, &columns);
+        let values = Values { exported: self.epoch, begun_in }.expressions(table, &columns);
         let rows = slice.reading().replacen('*', &values, 1);
         self.run(&format!("INSERT INTO {table} ({}) {rows}", names(&columns))).await
     }
@@ -176,7 +177,7 @@ impl<'a> Copies<'a> {
     /// Drops the copies now, not only when the session ends.
     pub(crate) async fn drop_all(&self) -> Result<(), BridgeError> {
         for Slices { table, .. } in &self.slices {
-            self.run(&format!("DROP TEMPORARY TABLE IF EXISTS {}", of(table))).await?;
+            self.run(&format!("DROP TEMPORARY TABLE IF EXISTS {}", copy_name(table))).await?;
         }
         Ok(())
     }
@@ -225,7 +226,7 @@ impl<'a> Copies<'a> {
 pub(crate) const EPOCH: &str = "epoch";
 
 /// Returns the name of a table's copy. No live table has such a name, whatever its prefix.
-pub(crate) fn of(table: &str) -> String {
+pub(crate) fn copy_name(table: &str) -> String {
     format!("backup_{table}")
 }
 

@@ -42,7 +42,7 @@ impl BackupStore for ClickHouseStore {
         self.admit(IMPORT, Some(begun_in)).await?;
         let table = known_table(&part.table)?;
         let columns = self.columns_of(table).await?;
-        let values = Values { exported: part.epoch, begun_in }.of(table, &columns);
+        let values = Values { exported: part.epoch, begun_in }.expressions(table, &columns);
         let statement = &format!(
             "INSERT INTO {table} ({}) SELECT {values} FROM input('{}') FORMAT {}",
             names(&columns),

@@ -6,19 +6,17 @@ use ::clickhouse::Row;
 use bridge_core::{BridgeError, Stopwatch};
 use serde::Deserialize;
 
-use super::copies::{Copies, EPOCH, of};
+use super::copies::{Copies, EPOCH, copy_name};
 use crate::capabilities::{BACKUP_TABLES, ServerPlace};
 use crate::clickhouse::ClickHouseStore;
-use crate::clickhouse::connection::errors::{bridge_error, server_code, timed_out};
+use crate::clickhouse::connection::errors::{bridge_error, timed_out};
+use crate::clickhouse::connection::server_code;
 
 /// The server's time limit: it copies files and does not wait for the network.
 const TIME_MAX: Duration = Duration::from_hours(6);
 
 /// The number of tables in backups of earlier versions, which are the first of today's.
 const TABLES_AT_FIRST: usize = 3;
-
-/// The error code of a restore of a table that the backup does not have.
-const ENTRY_NOT_FOUND: u32 = 605;
 
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -84,11 +82,11 @@ impl<'a> Copies<'a> {
 
 /// Returns whether a restore failed because the backup does not have one of the tables.
 fn lacks_a_table(error: &BridgeError) -> bool {
-    matches!(error, BridgeError::Storage { message, .. } if server_code(message) == Some(ENTRY_NOT_FOUND))
+    matches!(error, BridgeError::Storage { message, .. } if server_code::in_message(message) == Some(server_code::BACKUP_ENTRY_NOT_FOUND))
 }
 
 fn copies_of(tables: &[&str]) -> String {
-    let names: Vec<_> = tables.iter().copied().chain([EPOCH]).map(of).collect();
+    let names: Vec<_> = tables.iter().copied().chain([EPOCH]).map(copy_name).collect();
     format!("TEMPORARY TABLE {}", names.join(", TEMPORARY TABLE "))
 }
 

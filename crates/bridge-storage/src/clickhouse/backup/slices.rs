@@ -1,6 +1,6 @@
 //! Cuts a table into slices of about equal size, so that memory does not grow with it.
 
-use super::copies::of;
+use super::copies::copy_name;
 use crate::clickhouse::schema::topology::SHARDING;
 
 /// The slices of a table, cut as it is spread over shards, so that all versions of a row are in one slice, and a price list
@@ -33,7 +33,7 @@ impl Slices {
             (_, true) => format!("toUInt64(bitShiftRight({}, {}))", self.sorting_key, 128 - bits),
             (_, false) => self.hash(bits),
         };
-        let table = of(self.table);
+        let table = copy_name(self.table);
         format!("SELECT {number} AS slice, count() FROM {table} FINAL GROUP BY slice ORDER BY slice")
     }
 
@@ -65,7 +65,7 @@ impl Slice {
     /// Returns a query for its rows, each once, in order.
     pub(crate) fn reading(&self) -> String {
         let Self { table, condition, sorting_key, .. } = self;
-        format!("SELECT * FROM {} FINAL WHERE {condition} ORDER BY {sorting_key}", of(table))
+        format!("SELECT * FROM {} FINAL WHERE {condition} ORDER BY {sorting_key}", copy_name(table))
     }
 }
 

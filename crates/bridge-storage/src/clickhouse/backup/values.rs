@@ -31,14 +31,14 @@ pub(crate) struct Values {
 
 impl Values {
     /// Returns the expressions for these columns, in order.
-    pub(crate) fn of(self, table: &str, columns: &[Column]) -> String {
+    pub(crate) fn expressions(self, table: &str, columns: &[Column]) -> String {
         columns.iter().map(|column| self.value(table, &column.name)).collect::<Vec<_>>().join(", ")
     }
 
     fn value(self, table: &str, column: &str) -> String {
         let Self { exported, begun_in } = self;
-        // Rows that a rollback took back may still have a cursor. It stays void: with no revision, of a file
-        // as old as can be.
+        // Rows that a rollback removed may still have a cursor. It stays void: with no revision, and with the oldest possible
+        // modification time.
         let or = |otherwise: &str| format!("if(epoch = {exported}, {column}, {otherwise})");
         match (table, column) {
             (_, "epoch") => format!("toUInt32({begun_in})"),

@@ -8,7 +8,7 @@ use bridge_core::{CheckpointName, Epoch};
 use serde::Deserialize;
 
 use super::metadata::TableMetadata;
-use crate::clickhouse::connection::errors::server_code;
+use crate::clickhouse::connection::server_code;
 use crate::clickhouse::schema::tables::Tables;
 use crate::clickhouse::schema::topology::Topology;
 
@@ -79,7 +79,7 @@ pub(crate) enum TableRole<'a> {
 }
 
 impl<'a> TableRole<'a> {
-    pub(crate) fn of(name: &'a str) -> Self {
+    pub(crate) fn parse(name: &'a str) -> Self {
         let branch = [DataTable::Sources, DataTable::Usage]
             .into_iter()
             .find_map(|base| name.strip_prefix(base.live()).map(|rest| (base, rest)));
@@ -127,36 +127,35 @@ struct TableRow {
 
 /// An entry of the catalog.
 #[derive(Debug)]
-struct Found {
+struct CatalogEntry {
     metadata: TableMetadata,
     is_old: bool,
 }
 
-/// The maximum number of reads of the catalog that concurrent renames may spoil.
-const LOOKS_MAX: u32 = 20;
-
-const FILE_IS_GONE: u32 = 107;
+/// Maximum number of reads of the catalog, each of which concurrent renames may spoil.
+const READS_MAX: u32 = 21;
 
 /// All tables with rows.
 #[derive(Debug, Default)]
 pub(crate) struct TableCatalog {
     /// By their names in the schema.
-    tables: BTreeMap<String, Found>,
+    tables: BTreeMap<String, CatalogEntry>,
 }
 
 impl TableCatalog {
     /// Reads the catalog. If a table is renamed meanwhile, the database may fail to find it; then the read is repeated.
-    pub(crate) async fn of(tables: &Tables, topology: &Topology) -> Result<Self> {
-        for _ in 0..LOOKS_MAX {
-            match Self::look(tables, topology).await {
-                Err(Error::BadResponse(text)) if server_code(&text) == Some(FILE_IS_GONE) => {}
+    pub(crate) async fn read(tables: &Tables, topology: &Topology) -> Result<Self> {
+        for _ in 1..READS_MAX {
+            match Self::read_once(tables, topology).await {
+                Err(Error::BadResponse(text))
+                    if server_code::in_message(&text) == Some(server_code::FILE_DOESNT_EXIST) => {}
                 catalog => return catalog,
             }
         }
-        Self::look(tables, topology).await
+        Self::read_once(tables, topology).await
     }
 
-    async fn look(tables: &Tables, topology: &Topology) -> Result<Self> {
+    async fn read_once(tables: &Tables, topology: &Topology) -> Result<Self> {
         let (usage, sources) = (tables.name(DataTable::Usage.live()), tables.name(DataTable::Sources.live()));
         let rows: Vec<TableRow> = tables
             .query(
@@ -172,7 +171,7 @@ impl TableCatalog {
         let found = rows.into_iter().filter_map(|row| {
             let name = row.name.get(prefix_bytes..)?.strip_suffix(&suffix)?.to_owned();
             let metadata = TableMetadata::of_comment(&row.comment);
-            Some((name, Found { metadata, is_old: row.is_old }))
+            Some((name, CatalogEntry { metadata, is_old: row.is_old }))
         });
         Ok(Self { tables: found.collect() })
     }
@@ -192,7 +191,7 @@ impl TableCatalog {
     pub(crate) fn repaired(&self) -> Vec<&str> {
         let repaired = self.tables.iter().filter(|(_, found)| found.metadata.is_repaired);
         let mut names: Vec<&str> = repaired.map(|(name, _)| name.as_str()).collect();
-        names.sort_by_key(|name| !matches!(TableRole::of(name), TableRole::Live(_)));
+        names.sort_by_key(|name| !matches!(TableRole::parse(name), TableRole::Live(_)));
         names
     }
 

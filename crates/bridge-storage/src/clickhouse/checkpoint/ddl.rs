@@ -3,7 +3,7 @@
 use ::clickhouse::error::{Error, Result};
 
 use super::metadata::TableMetadata;
-use crate::clickhouse::connection::errors::server_code;
+use crate::clickhouse::connection::server_code;
 use crate::clickhouse::schema::tables::Tables;
 use crate::clickhouse::schema::topology::Topology;
 
@@ -37,6 +37,18 @@ pub(crate) enum DdlOutcome {
     /// A table that it needs is missing, or one is in its way.
     Conflict,
 }
+
+/// The codes of tables that exist already, do not exist, have no definition (when they are to be cloned), or are being
+/// renamed.
+const CONFLICTS: [u32; 7] = [
+    server_code::TABLE_ALREADY_EXISTS,
+    server_code::UNKNOWN_TABLE,
+    server_code::FILE_DOESNT_EXIST,
+    server_code::TABLE_IS_DROPPED,
+    server_code::CANNOT_GET_CREATE_TABLE_QUERY,
+    server_code::CANNOT_ASSIGN_ALTER,
+    server_code::TABLE_UUID_MISMATCH,
+];
 
 impl Ddl<'_> {
     pub(crate) fn sql(&self, topology: &Topology) -> String {
@@ -89,11 +101,10 @@ impl Ddl<'_> {
     /// Returns whether another program was faster.
     fn is_conflict(&self, error: &Error) -> bool {
         let Error::BadResponse(text) = error else { return false };
-        match (server_code(text), self) {
+        match (server_code::in_message(text), self) {
             // The table has no retention. For the other changes, this error would be a fault.
-            (Some(36), Self::Age { age: None, .. }) => true,
-            // The table exists already, does not exist, has no definition (when it is to be cloned), or is being renamed.
-            (code, _) => matches!(code, Some(57 | 60 | 107 | 218 | 390 | 517 | 741)),
+            (Some(server_code::BAD_ARGUMENTS), Self::Age { age: None, .. }) => true,
+            (code, _) => code.is_some_and(|code| CONFLICTS.contains(&code)),
         }
     }
 }

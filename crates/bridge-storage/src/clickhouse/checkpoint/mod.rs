@@ -9,8 +9,6 @@ mod repair;
 mod rollback;
 mod state;
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 use ::clickhouse::Row;
 use async_trait::async_trait;
 use bridge_core::{
@@ -48,8 +46,10 @@ impl CheckpointStore for ClickHouseStore {
         now: Timestamp,
     ) -> Result<Checkpoint, BridgeError> {
         let topology = &self.options.topology;
-        self.once("create a checkpoint", |tables| async move { create(&tables, topology, name, now).await })
-            .await
+        self.call_without_retry("create a checkpoint", |tables| async move {
+            create(&tables, topology, name, now).await
+        })
+        .await
     }
 
     async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
@@ -59,7 +59,11 @@ impl CheckpointStore for ClickHouseStore {
 
     async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
         let topology = &self.options.topology;
-        self.once("drop a checkpoint", |tables| async move { remove(&tables, topology, name).await }).await
+        self.call_without_retry(
+            "drop a checkpoint",
+            |tables| async move { remove(&tables, topology, name).await },
+        )
+        .await
     }
 
     async fn compare_with_checkpoint(
@@ -80,7 +84,7 @@ impl CheckpointStore for ClickHouseStore {
 
 /// Counts the states that rollbacks replaced. A rollback itself does not take the time to.
 async fn list(tables: &Tables, topology: &Topology) -> Result<Vec<Checkpoint>, clickhouse::error::Error> {
-    let catalog = TableCatalog::of(tables, topology).await?;
+    let catalog = TableCatalog::read(tables, topology).await?;
     let mut all = Vec::new();
     for (name, metadata) in catalog.checkpoints() {
         let totals = totals_of(tables, topology, &name, metadata).await?;
@@ -104,8 +108,7 @@ async fn totals_of(
 
 /// Returns a unique name for a copy.
 pub(crate) fn new_run() -> String {
-    // Hashers are seeded at random.
-    format!("{:016x}", RandomState::new().build_hasher().finish())
+    format!("{:016x}", fastrand::u64(..))
 }
 
 async fn create(
@@ -167,7 +170,7 @@ async fn copy_live(
         }
     }
     // The copies have the metadata of what they are copies of.
-    let catalog = TableCatalog::of(tables, topology).await?;
+    let catalog = TableCatalog::read(tables, topology).await?;
     if age_of_rows(tables, topology, usage).await?.is_some() {
         let _ = Ddl::Age { table: usage, age: None }.execute(tables, topology).await?;
     }
@@ -215,7 +218,7 @@ impl ClickHouseStore {
         const OPERATION: &str = "compare with a checkpoint";
         let topology = &self.options.topology;
         let catalog =
-            self.call(OPERATION, |tables| async move { TableCatalog::of(&tables, topology).await }).await?;
+            self.call(OPERATION, |tables| async move { TableCatalog::read(&tables, topology).await }).await?;
         let metadata = catalog.checkpoint(name).ok_or_else(|| unusable(OPERATION, name, UNKNOWN))?;
         let checkpoint = &topology.quoted_name(&of_checkpoint(name));
         let query = &comparison(checkpoint);

@@ -43,7 +43,7 @@ pub(crate) async fn finish_pending_rollbacks(
     topology: &Topology,
 ) -> std::result::Result<TableCatalog, TableError> {
     for _ in 0..STEPS_MAX {
-        let catalog = TableCatalog::of(tables, topology).await?;
+        let catalog = TableCatalog::read(tables, topology).await?;
         if !catalog.repaired().is_empty() {
             room::check(tables, OPERATION).await?;
             restore_metadata(tables, topology, &catalog).await?;
@@ -122,7 +122,7 @@ impl<'a> Rollback<'a> {
             return Ok(taken);
         }
         // No other program can exchange it under its old name now, but one may have done so before.
-        let catalog = TableCatalog::of(self.tables, self.topology).await?;
+        let catalog = TableCatalog::read(self.tables, self.topology).await?;
         // The renamed table is the one that was live: the exchange was made under the old name.
         if catalog.metadata(&own).epoch < self.epoch {
             return Ok(DdlOutcome::Applied);

@@ -24,7 +24,7 @@ pub(crate) async fn restore_metadata(
     catalog: &TableCatalog,
 ) -> Result<()> {
     for name in catalog.repaired() {
-        let change = match TableRole::of(name) {
+        let change = match TableRole::parse(name) {
             TableRole::Live(base) => Some(live_metadata(tables, topology, catalog, base).await?),
             TableRole::Run(run) => catalog.metadata_of_run(run).cloned(),
             TableRole::Checkpoint => Some(checkpoint_metadata(tables, topology, catalog, name).await?),

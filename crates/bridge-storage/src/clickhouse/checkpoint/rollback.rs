@@ -33,7 +33,7 @@ impl ClickHouseStore {
     ) -> Result<CheckpointName, BridgeError> {
         let topology = &self.options.topology;
         let begun = self
-            .once(OPERATION, |tables| async move {
+            .call_without_retry(OPERATION, |tables| async move {
                 let tables = tables.urgent();
                 let catalog = finish_pending_rollbacks(&tables, topology).await?;
                 begin(&tables, topology, &catalog, name, now).await
@@ -54,7 +54,7 @@ impl ClickHouseStore {
     }
 }
 
-/// Copies the checkpoint and claims the next epoch for it. Until the last step, nothing has changed for anyone.
+/// Copies the checkpoint and claims the next epoch for it. Until the last step, no reader sees a change.
 async fn begin(
     tables: &Tables,
     topology: &Topology,

@@ -6,6 +6,7 @@ use ::clickhouse::error::Error;
 use bridge_core::{BridgeError, ConnectionKind, StorageKind};
 
 use super::answer::ForeignAnswer;
+use super::server_code;
 
 /// The longest part of a server's message that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -17,15 +18,46 @@ pub(crate) enum TableError {
     Bridge(BridgeError),
 }
 
-/// Error codes of statements that the user lacks permission for.
-const DENIED: [u32; 3] = [164, 291, 497];
+/// The codes of statements that the user lacks permission for.
+const DENIED: [u32; 3] =
+    [server_code::READONLY, server_code::DATABASE_ACCESS_DENIED, server_code::ACCESS_DENIED];
+
+/// The codes of rejected credentials.
+const REFUSED: [u32; 4] = [
+    server_code::UNKNOWN_USER,
+    server_code::WRONG_PASSWORD,
+    server_code::REQUIRED_PASSWORD,
+    server_code::AUTHENTICATION_FAILED,
+];
+
+/// The codes of calls that may succeed a moment later.
+const BUSY: [u32; 9] = [
+    server_code::TOO_MANY_SIMULTANEOUS_QUERIES,
+    server_code::ABORTED,
+    server_code::MEMORY_LIMIT_EXCEEDED,
+    server_code::TABLE_IS_READ_ONLY,
+    server_code::TOO_MANY_PARTS,
+    server_code::UNKNOWN_STATUS_OF_INSERT,
+    server_code::SESSION_IS_LOCKED,
+    server_code::QUERY_WAS_CANCELLED,
+    server_code::TABLE_UUID_MISMATCH,
+];
+
+/// The codes of tables that are not the ones that this version writes.
+const OTHER_SCHEMA: [u32; 5] = [
+    server_code::NOT_FOUND_COLUMN_IN_BLOCK,
+    server_code::NO_SUCH_COLUMN_IN_TABLE,
+    server_code::UNKNOWN_IDENTIFIER,
+    server_code::UNKNOWN_TABLE,
+    server_code::UNKNOWN_DATABASE,
+];
 
 impl TableError {
     /// Returns whether the user lacks a permission.
     pub(crate) fn is_denied(&self) -> bool {
         match self {
             Self::Client(Error::BadResponse(text)) => {
-                server_code(text).is_some_and(|code| DENIED.contains(&code))
+                server_code::in_message(text).is_some_and(|code| DENIED.contains(&code))
             }
             Self::Client(_) => false,
             Self::Bridge(error) => {
@@ -54,13 +86,15 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
             .with_source(answer.clone());
     }
     let (code, message) = match &error {
-        Error::BadResponse(text) => (server_code(text), shortened(text)),
+        Error::BadResponse(text) => (server_code::in_message(text), shortened(text)),
         other => (None, shortened(&other.to_string())),
     };
     let connection = match (&error, code) {
         (Error::Network(_), _) => Some(ConnectionKind::Unreachable),
-        (Error::TimedOut, _) | (_, Some(159 | 209)) => Some(ConnectionKind::TimedOut),
-        (_, Some(192 | 193 | 194 | 516)) => Some(ConnectionKind::Refused),
+        (Error::TimedOut, _) | (_, Some(server_code::TIMEOUT_EXCEEDED | server_code::SOCKET_TIMEOUT)) => {
+            Some(ConnectionKind::TimedOut)
+        }
+        (_, Some(code)) if REFUSED.contains(&code) => Some(ConnectionKind::Refused),
         (Error::Unsupported(_) | Error::InvalidParams(_), _) => Some(ConnectionKind::InvalidUrl),
         _ => None,
     };
@@ -71,19 +105,24 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
     }
     let kind = match code {
         _ if message.contains("No space left on device") => StorageKind::DiskFull,
-        Some(243) => StorageKind::DiskFull,
-        // 373: a session's last call is just ending. 741: a table was exchanged between two resolutions of its name.
-        Some(202 | 236 | 241 | 242 | 252 | 319 | 373 | 394 | 741) => StorageKind::Busy,
-        Some(code) if DENIED.contains(&code) => StorageKind::PermissionDenied,
-        Some(469) => StorageKind::RolledBack,
-        Some(318) => StorageKind::Unsupported,
-        Some(36) if message.contains("not allowed for backups") => StorageKind::Unsupported,
-        Some(10 | 16 | 47 | 60 | 81) => StorageKind::Schema,
-        Some(_) => StorageKind::Other,
-        None if matches!(error, Error::SchemaMismatch(_)) => StorageKind::Schema,
+        _ if matches!(error, Error::SchemaMismatch(_)) => StorageKind::Schema,
+        Some(code) => storage_kind(code, &message),
         None => StorageKind::Other,
     };
     BridgeError::storage(kind, operation, message)
+}
+
+fn storage_kind(code: u32, message: &str) -> StorageKind {
+    match code {
+        server_code::NOT_ENOUGH_SPACE => StorageKind::DiskFull,
+        code if BUSY.contains(&code) => StorageKind::Busy,
+        code if DENIED.contains(&code) => StorageKind::PermissionDenied,
+        server_code::VIOLATED_CONSTRAINT => StorageKind::RolledBack,
+        server_code::INVALID_CONFIG_PARAMETER => StorageKind::Unsupported,
+        server_code::BAD_ARGUMENTS if message.contains("not allowed for backups") => StorageKind::Unsupported,
+        code if OTHER_SCHEMA.contains(&code) => StorageKind::Schema,
+        _ => StorageKind::Other,
+    }
 }
 
 /// Returns the error for a call that took longer than `limit`.
@@ -95,12 +134,6 @@ pub(crate) fn timed_out(operation: &'static str, host: &str, limit: Duration) ->
 /// Returns the error for a row that the bridge cannot have written.
 pub(crate) fn corrupt(operation: &'static str, message: String) -> BridgeError {
     BridgeError::storage(StorageKind::Corrupt, operation, message)
-}
-
-/// Returns the number in `Code: N.`.
-pub(crate) fn server_code(text: &str) -> Option<u32> {
-    let digits = text.split("Code: ").nth(1)?;
-    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn shortened(text: &str) -> String {

@@ -14,11 +14,11 @@ pub trait Locate: fmt::Debug + Send + Sync {
 
     /// Finds the database again, after starting it if it is not running. Called when it could not be reached at
     /// [`current`](Self::current), which returns the new address from then on.
-    fn locate(&self) -> LocateFuture<'_>;
+    fn locate(&self) -> HookFuture<'_>;
 }
 
-/// The future of [`Locate::locate`].
-pub type LocateFuture<'a> = Pin<Box<dyn Future<Output = Result<(), BridgeError>> + Send + 'a>>;
+/// A future of a connection hook: of [`Locate::locate`] or [`AccessTokens::renew`](crate::AccessTokens::renew).
+pub type HookFuture<'a> = Pin<Box<dyn Future<Output = Result<(), BridgeError>> + Send + 'a>>;
 
 /// The address of a database, and the credentials for it.
 #[derive(Clone)]

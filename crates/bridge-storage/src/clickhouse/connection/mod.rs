@@ -6,6 +6,7 @@ pub(crate) mod guard;
 pub(crate) mod locate;
 pub(crate) mod pool;
 mod proven;
+pub(crate) mod server_code;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;

@@ -123,7 +123,7 @@ impl BridgeConnectionPool {
         let connector = self.pool.manager();
         let connection = connector.connect();
         match ping(connection.server(), &connector.options).await {
-            Err(error) if connector.find_again(connection.token, &error).await => {
+            Err(error) if connector.recover(connection.token, &error).await => {
                 ping(connector.connect().server(), &connector.options).await
             }
             answer => answer,
@@ -135,9 +135,9 @@ impl BridgeConnectionPool {
         self.pool.manager().options.credentials.token()
     }
 
-    /// Returns whether the access token was renewed after a call with this one failed.
-    pub(crate) async fn renews(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
-        self.pool.manager().renews(used, error).await
+    /// Renews the access token after a call with this one failed. Returns false if there is no other token.
+    pub(crate) async fn renew_token(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
+        self.pool.manager().renew_token(used, error).await
     }
 
     /// Returns the numbers of connections in use and idle, and of waiting callers.
@@ -227,7 +227,7 @@ impl Connector {
     }
 
     /// Renews the access token after this error. Returns false if there is no other token.
-    async fn renews(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
+    async fn renew_token(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
         let Credentials::Tokens(tokens) = &self.options.credentials else { return false };
         if !is_refusal(error) {
             return false;
@@ -241,8 +241,8 @@ impl Connector {
     }
 
     /// Renews the access token or locates the database again after this error. Returns false if neither succeeds.
-    async fn find_again(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
-        if self.renews(used, error).await {
+    async fn recover(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
+        if self.renew_token(used, error).await {
             return true;
         }
         let Some(locator) = &self.options.locator else { return false };
@@ -274,7 +274,7 @@ impl Manager for Connector {
             return Ok(());
         }
         if let Err(error) = ping(connection.server(), &self.options).await {
-            if !self.find_again(connection.token.clone(), &error).await {
+            if !self.recover(connection.token.clone(), &error).await {
                 return Err(RecycleError::Backend(error));
             }
             *connection = self.connect();

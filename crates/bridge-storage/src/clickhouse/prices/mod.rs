@@ -155,7 +155,7 @@ fn cost_row(row: CostTuple) -> Result<CostRow, InvalidValue> {
         model: ModelName::new(model).ok(),
         unpriced: match &*unpriced {
             "" => None,
-            name => Some(Unpriced::of_name(name).ok_or(UNKNOWN_REASON)?),
+            name => Some(Unpriced::from_name(name).ok_or(UNKNOWN_REASON)?),
         },
         responses,
         tokens,

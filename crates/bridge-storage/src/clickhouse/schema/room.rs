@@ -6,7 +6,8 @@
 use bridge_core::{BridgeError, StorageKind};
 
 use super::tables::Tables;
-use crate::clickhouse::connection::errors::{TableError, server_code};
+use crate::clickhouse::connection::errors::TableError;
+use crate::clickhouse::connection::server_code;
 
 /// Refuses an operation that defines tables where less than the reserve is free.
 pub(crate) async fn check(tables: &Tables, operation: &'static str) -> Result<(), TableError> {
@@ -19,7 +20,9 @@ pub(crate) async fn check(tables: &Tables, operation: &'static str) -> Result<()
     let free = match tables.server().query(query).fetch_one::<u64>().await {
         Ok(free) => free,
         // A user of an administrator's making who may not read it: the database's own checks have to do.
-        Err(::clickhouse::error::Error::BadResponse(text)) if server_code(&text) == Some(497) => {
+        Err(::clickhouse::error::Error::BadResponse(text))
+            if server_code::in_message(&text) == Some(server_code::ACCESS_DENIED) =>
+        {
             return Ok(());
         }
         Err(error) => return Err(error.into()),

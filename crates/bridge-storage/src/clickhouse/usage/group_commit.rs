@@ -56,7 +56,7 @@ impl RunIds {
     }
 
     /// Returns the run id of the row at this place.
-    pub(crate) fn of(&self, place: usize) -> u128 {
+    pub(crate) fn run_id(&self, place: usize) -> u128 {
         let run = self.0.partition_point(|(end, _)| *end <= place);
         self.0.get(run).map_or(0, |(_, run_id)| *run_id)
     }

@@ -49,7 +49,7 @@ struct LookUp {
 }
 
 impl Keys {
-    fn of(keys: &[ResponseKey]) -> Self {
+    fn new(keys: &[ResponseKey]) -> Self {
         if keys.len() > LISTED_MAX {
             let packed = Some(packed_keys(keys.iter().copied()));
             return Self { sql: PACKED.to_owned(), packed, is_few: false };
@@ -95,7 +95,7 @@ impl ClickHouseStore {
                 let force = options.force && !same.get(&row.key).is_some_and(|stored| is_same(row, stored));
                 let (outcome, version) = decide(row, stored.remove(&row.key), force);
                 candidate.set_outcome(&mut outcomes, outcome);
-                let run_id = runs.of(candidate.belongs_to);
+                let run_id = runs.run_id(candidate.belongs_to);
                 writes.extend(version.map(|version| UsageRow { record: row, version, run_id, epoch }));
             }
             if let Err(error) = self.insert_usage(&writes).await {
@@ -154,7 +154,7 @@ impl ClickHouseStore {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        let keys = &Keys::of(keys);
+        let keys = &Keys::new(keys);
         let query = &format!(
             "SELECT key, version, session_id, {tokens} AS tokens, toUInt8(origin = 'covered') AS is_covered, rule_revision \
              FROM token_usage PREWHERE key IN {keys}",
@@ -175,7 +175,7 @@ impl ClickHouseStore {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        let keys = &Keys::of(keys);
+        let keys = &Keys::new(keys);
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage PREWHERE key IN {}", keys.sql);
         let found: Vec<StoredUsage> = self
             .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
@@ -201,7 +201,7 @@ impl ClickHouseStore {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = &Keys::of(keys);
+        let keys = &Keys::new(keys);
         let query =
             &format!("SELECT key, toUInt8(origin = 'covered') FROM token_usage PREWHERE key IN {}", keys.sql);
         self.call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await }).await
@@ -213,7 +213,7 @@ impl ClickHouseStore {
         candidates: &[Candidate<'_>],
     ) -> Result<HashMap<ResponseKey, StoredResponse>, BridgeError> {
         let keys: Vec<ResponseKey> = candidates.iter().map(|candidate| candidate.row.key).collect();
-        let keys = &Keys::of(&keys);
+        let keys = &Keys::new(&keys);
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {}", keys.sql);
         let stored: Vec<StoredUsage> = self
             .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })

@@ -97,7 +97,7 @@ impl HealthChecks {
         probes.extend(self.limits.unpriced_share_max.map(|_| prices));
         let panicked = telemetry.panics.within(self.limits.error_rate_window, checked_at);
         probes.push(at_once(Probe::Observers, assessment::observers(panicked)));
-        let status = HealthStatus::of(probes, checked_at, watch.elapsed());
+        let status = HealthStatus::new(probes, checked_at, watch.elapsed());
         telemetry.metrics.checked(status.overall);
         status
     }
