@@ -66,10 +66,10 @@ pub fn analyze_reads(
     });
 }
 
-/// Analyzes lines of a file that the caller has read. `content` is what the file contains from `from` on, where a line
-/// begins. `from` holds everything that a reader must know about the lines before, and every line is parsed. So
-/// the file is opened only if a time before `from` is needed and unknown. Lines without a session belong to `session`, or
-/// to the one that the file is named after.
+/// Analyzes lines of a file that the caller has read. `content` is what the file contains from `from` on, where a
+/// line begins. `from` holds everything that a reader must know about the lines before, and every line is parsed. So
+/// the file is opened only if a time before `from` is needed and unknown. Lines without a session belong to
+/// `session`, or to the one that the file is named after.
 ///
 /// # Errors
 ///

@@ -13,8 +13,8 @@ const MATCHING: MatchOptions = MatchOptions {
     require_literal_leading_dot: false,
 };
 
-/// A pattern of paths: `*` and `?` match within a component, `**` any components, `[ab]` one of these characters. Paths of
-/// either system are compared with `/`.
+/// A pattern of paths: `*` and `?` match within a component, `**` any components, `[ab]` one of these characters.
+/// Paths of either system are compared with `/`.
 ///
 /// ```
 /// use bridge_analysis::PathPattern;

@@ -25,9 +25,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `read` finds files and cuts them into lines, `json` reads fields out of a line, `claude` knows the format of one agent
-//! and makes snapshots of them, and `count` keeps of each response the snapshot that counts. Another agent's format is
-//! a sibling of `claude`.
+//! `read` finds files and cuts them into lines, `json` reads fields out of a line, `claude` knows the format of one
+//! agent and makes snapshots of them, and `count` keeps of each response the snapshot that counts. Another agent's
+//! format is a sibling of `claude`.
 //!
 //! Synchronous, on threads. Files are read in blocks, never mapped: transcripts are appended to and
 //! truncated while they are read. No text but identifiers and names leaves the buffers.

@@ -38,8 +38,8 @@ pub struct AnalyzerOptions {
 }
 
 impl Default for AnalyzerOptions {
-    /// No host, full project names, no assignments, a thread for each core, lines up to 64 MiB, blocks of 256 KiB, parts of 4 MiB, not
-    /// strict, no categories, with activity.
+    /// No host, full project names, no assignments, a thread for each core, lines up to 64 MiB, blocks of 256 KiB,
+    /// parts of 4 MiB, not strict, no categories, with activity.
     fn default() -> Self {
         Self {
             host: None,

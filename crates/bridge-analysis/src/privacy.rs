@@ -120,8 +120,8 @@ impl ProjectNames {
         }
     }
 
-    /// Returns the assignment to display and store: the developer's name is hashed or left out as a project's is. One that
-    /// was already hashed stays the same.
+    /// Returns the assignment to display and store: the developer's name is hashed or left out as a project's is. One
+    /// that was already hashed stays the same.
     #[must_use]
     pub fn shown_assignment(&self, assignment: Assignment) -> Assignment {
         let key = match self {
@@ -145,8 +145,8 @@ impl ProjectNames {
         }
     }
 
-    /// Returns the name of a tool to display and store: that of an MCP server's tool is hashed where names are. One that
-    /// was already hashed stays the same.
+    /// Returns the name of a tool to display and store: that of an MCP server's tool is hashed where names are. One
+    /// that was already hashed stays the same.
     #[must_use]
     pub fn shown_tool(&self, name: &ToolName) -> ToolName {
         match self {
@@ -157,8 +157,8 @@ impl ProjectNames {
         }
     }
 
-    /// Brings all names of a row into the form to display and store. In every form a model's name loses the number of an
-    /// AWS account ([`ModelName::without_account`](bridge_core::ModelName::without_account)).
+    /// Brings all names of a row into the form to display and store. In every form a model's name loses the number of
+    /// an AWS account ([`ModelName::without_account`](bridge_core::ModelName::without_account)).
     pub fn apply_to(&self, row: &mut ResponseUsage) {
         row.model = row.model.as_ref().map(bridge_core::ModelName::without_account);
         if *self == Self::Full {
@@ -176,8 +176,8 @@ impl ProjectNames {
         }
     }
 
-    /// Returns the path under which a transcript is recorded. The client names the folder of a transcript after the project,
-    /// so if names are not shown in full, the folder is replaced by a hash. The file's name stays.
+    /// Returns the path under which a transcript is recorded. The client names the folder of a transcript after the
+    /// project, so if names are not shown in full, the folder is replaced by a hash. The file's name stays.
     #[must_use]
     pub fn recorded_path(&self, path: &Path) -> PathBuf {
         // Without a key the hash hides little from those who know the folders; it still shows nothing by itself.

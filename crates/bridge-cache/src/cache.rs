@@ -221,8 +221,8 @@ impl BridgeCache {
         self.analysis_counters.count(self.analyses.get(session, self.clock.now()).await)
     }
 
-    /// Makes all summaries read so far stale. Call before and after a write: before, so that no summary of the old state
-    /// is served once the write is visible; after, so that none read during the write is.
+    /// Makes all summaries read so far stale. Call before and after a write: before, so that no summary of the old
+    /// state is served once the write is visible; after, so that none read during the write is.
     pub fn invalidate(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.summaries.clear();

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// The times at which something happened, as a set of steps of 15 seconds. Adding times in any order, and uniting sets in
-/// any order, gives the same set, so that files which were read in parts or ran in parallel add up without counting
-/// anything twice.
+/// The times at which something happened, as a set of steps of 15 seconds. Adding times in any order, and uniting
+/// sets in any order, gives the same set, so that files which were read in parts or ran in parallel add up without
+/// counting anything twice.
 ///
 /// The set holds at most [`ActiveTime::STEPS_MAX`] steps, which is 68 hours of uninterrupted activity. With more, all
 /// steps are twice as long, as often as necessary.
@@ -43,8 +43,8 @@ impl ActiveTime {
     /// Maximum number of steps.
     pub const STEPS_MAX: usize = 1 << 14;
 
-    /// Returns the set of these [runs](Self::runs). The length of a step follows from them: it is the shortest with which
-    /// there are not too many.
+    /// Returns the set of these [runs](Self::runs). The length of a step follows from them: it is the shortest with
+    /// which there are not too many.
     #[must_use]
     pub fn of_runs(runs: impl IntoIterator<Item = (u32, u32)>) -> Self {
         let mut active = Self::default();
@@ -55,8 +55,8 @@ impl ActiveTime {
         active
     }
 
-    /// Returns the runs of steps without contact, sorted: each a start and an exclusive end in units of 15 seconds since
-    /// 1970.
+    /// Returns the runs of steps without contact, sorted: each a start and an exclusive end in units of 15 seconds
+    /// since 1970.
     #[must_use]
     pub fn runs(&self) -> &[(u32, u32)] {
         &self.runs

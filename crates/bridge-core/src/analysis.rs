@@ -139,7 +139,8 @@ impl EnhancedTokenAnalysis {
         }
     }
 
-    /// Returns the row of these facts, which is stored along with [`rows`](Self::rows): one per session, the newest wins.
+    /// Returns the row of these facts, which is stored along with [`rows`](Self::rows): one per session, the newest
+    /// wins.
     #[must_use]
     pub fn note(&self) -> ResponseUsage {
         let key = ResponseKey::of_session_analysis(&self.session_id);

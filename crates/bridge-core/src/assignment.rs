@@ -89,8 +89,8 @@ impl TryFrom<BTreeMap<LabelName, AttributionValue>> for Labels {
     }
 }
 
-/// The developer, team and labels of a response. The bridge that stores it sets this, from its configuration or from the
-/// program that embeds it; no transcript has it.
+/// The developer, team and labels of a response. The bridge that stores it sets this, from its configuration or from
+/// the program that embeds it; no transcript has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Assignment {
     /// The developer whose session it is.

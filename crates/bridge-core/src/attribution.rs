@@ -9,8 +9,8 @@ use crate::id::{has_valid_length, text_type};
 use crate::{Shared, SharedValue};
 
 text_type!(
-    /// A value that a client recorded, as it is: no list of known values exists. It may hold control characters; show it
-    /// through [`Escaped`](crate::Escaped).
+    /// A value that a client recorded, as it is: no list of known values exists. It may hold control characters; show
+    /// it through [`Escaped`](crate::Escaped).
     AttributionValue, "attribution value"
 );
 text_type!(

@@ -15,8 +15,8 @@ const NAME_BYTES_MAX: usize = 64;
 const AUTOMATIC_PREFIX: &str = "before_rollback_";
 
 text_type!(
-    /// The name of a checkpoint: 1 to 64 ASCII letters, digits, underscores and hyphens, so that it can be part of a table
-    /// name.
+    /// The name of a checkpoint: 1 to 64 ASCII letters, digits, underscores and hyphens, so that it can be part of a
+    /// table name.
     ///
     /// ```
     /// use bridge_core::CheckpointName;
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_is_plain() {
+    fn checkpoint_names_need_no_escaping() {
         let long = "a".repeat(NAME_BYTES_MAX);
         assert!(["a", "_", "2026-11-23_a", &long].iter().all(|text| CheckpointName::new(text).is_ok()));
         let longer = "a".repeat(NAME_BYTES_MAX + 1);

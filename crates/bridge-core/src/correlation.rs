@@ -14,8 +14,8 @@ hex_id!(CorrelationId, "correlation id");
 const TRACEPARENT_PARTS: [usize; 4] = [2, 32, 16, 2];
 
 impl CorrelationId {
-    /// Returns the trace id of a [W3C `traceparent` header](https://www.w3.org/TR/trace-context/#traceparent-header), so
-    /// that an operation has the same id in the traces of its caller; `None` if the header is not valid, as one
+    /// Returns the trace id of a [W3C `traceparent` header](https://www.w3.org/TR/trace-context/#traceparent-header),
+    /// so that an operation has the same id in the traces of its caller; `None` if the header is not valid, as one
     /// with a trace id of zeros.
     ///
     /// ```

@@ -11,7 +11,8 @@ use crate::Money;
 /// use bridge_core::Cost;
 ///
 /// let dollars = |text: &str| text.parse().unwrap();
-/// let mut sum = Cost { amount: dollars("1.5"), list: dollars("2"), without_cache: dollars("9"), priced_tokens: 90, unpriced_tokens: 0 };
+/// let (amount, list, without_cache) = (dollars("1.5"), dollars("2"), dollars("9"));
+/// let mut sum = Cost { amount, list, without_cache, priced_tokens: 90, unpriced_tokens: 0 };
 /// sum.add(&Cost { unpriced_tokens: 10, ..Cost::default() });
 /// assert_eq!(sum.to_string(), "at least $1.50");
 /// assert_eq!((sum.unpriced_share(), sum.unpriced_percent()), (0.1, "10 %".to_owned()));
@@ -23,8 +24,8 @@ pub struct Cost {
     pub amount: Money,
     /// The same at list prices.
     pub list: Money,
-    /// The same at list prices, if tokens that were read from the cache or written to it had cost as much as other input.
-    /// Below [`list`](Self::list) where writing to the cache cost more than reading from it saved.
+    /// The same at list prices, if tokens that were read from the cache or written to it had cost as much as other
+    /// input. Below [`list`](Self::list) where writing to the cache cost more than reading from it saved.
     pub without_cache: Money,
     /// Tokens of the priced responses.
     pub priced_tokens: u64,
@@ -60,8 +61,8 @@ impl Cost {
         self.without_cache.saturating_sub(self.list)
     }
 
-    /// Returns whether all tokens have a price, so that the amount is what the responses cost, and not a lower bound of it.
-    /// Web searches without a price make it a lower bound, too; a dashboard lists them.
+    /// Returns whether all tokens have a price, so that the amount is what the responses cost, and not a lower bound
+    /// of it. Web searches without a price make it a lower bound, too; a dashboard lists them.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unpriced_tokens == 0
@@ -81,8 +82,8 @@ impl Cost {
     }
 }
 
-/// Returns the percentage of all tokens that have no price, with one decimal place. It is rounded up, so that it is 0 % only if
-/// all have one.
+/// Returns the percentage of all tokens that have no price, with one decimal place. It is rounded up, so that it is 0
+/// % only if all have one.
 #[must_use]
 pub fn unpriced_percent(unpriced: u64, all: u64) -> String {
     let tenths = (u128::from(unpriced) * 1_000).div_ceil(u128::from(all.max(1)));
@@ -92,7 +93,8 @@ pub fn unpriced_percent(unpriced: u64, all: u64) -> String {
     }
 }
 
-/// A change of what is stored, in money: what the rows that were written cost, and what those had cost that they replaced.
+/// A change of what is stored, in money: what the rows that were written cost, and what those had cost that they
+/// replaced.
 ///
 /// ```
 /// use bridge_core::{Cost, CostChange};
@@ -118,8 +120,8 @@ impl CostChange {
         Self { added, removed }
     }
 
-    /// Returns the change of the amount; negative where the replaced rows had cost more. It is a bound of nothing if either
-    /// cost has unpriced tokens.
+    /// Returns the change of the amount; negative where the replaced rows had cost more. It is a bound of nothing if
+    /// either cost has unpriced tokens.
     #[must_use]
     pub fn amount(&self) -> Money {
         self.added.amount.saturating_sub(self.removed.amount)

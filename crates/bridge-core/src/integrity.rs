@@ -40,11 +40,11 @@ pub enum DifferenceKind {
     Ahead,
     /// The stored row was put there by a forced update and is less than what the sources say. Intended, not an error.
     Corrected,
-    /// No source holds it any longer (or only another machine's does). History, not an error. The stored row says which revision
-    /// of the counting rule made it.
+    /// No source holds it any longer (or only another machine's does). History, not an error. The stored row says
+    /// which revision of the counting rule made it.
     OnlyStored,
-    /// The session was pushed or read from a stream, which cannot be read again, and the store holds more of it than the
-    /// files do. It is neither proved nor refuted, and no repair changes it. Not an error.
+    /// The session was pushed or read from a stream, which cannot be read again, and the store holds more of it than
+    /// the files do. It is neither proved nor refuted, and no repair changes it. Not an error.
     Unverifiable,
     /// The sources hold it, and its age exceeds the store's retention. Intended, not an error.
     Expired,

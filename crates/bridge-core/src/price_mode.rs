@@ -68,8 +68,8 @@ impl Processing {
     /// All ways of processing.
     pub const ALL: [Self; 4] = [Self::Standard, Self::Batch, Self::Priority, Self::Flex];
 
-    /// The service tiers that responses report, with the processing of each. The tier is empty if a response reports none;
-    /// `default` is OpenAI's name for `standard`, and `fast` its alias for `priority`.
+    /// The service tiers that responses report, with the processing of each. The tier is empty if a response reports
+    /// none; `default` is OpenAI's name for `standard`, and `fast` its alias for `priority`.
     pub const REPORTED: [(&'static str, Self); 7] = [
         ("", Self::Standard),
         ("standard", Self::Standard),

@@ -4,8 +4,8 @@ use crate::{PriceKind, Processing, Speed, Timestamp};
 
 /// The prices of one name of a model, in one period, mode, size and geography: a row of a price list in a store.
 ///
-/// Prices are in 10^-18 dollars for one token or one web search, with the geography's factor and before the discount. All
-/// are multiples of 1,000, so that a discount in thousandths is exact. A price that is absent is unknown, not 0.
+/// Prices are in 10^-18 dollars for one token or one web search, with the geography's factor and before the discount.
+/// All are multiples of 1,000, so that a discount in thousandths is exact. A price that is absent is unknown, not 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceRow {
     /// The provider that sells the model.

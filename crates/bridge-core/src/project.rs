@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AttributionValue, ProjectName, Timestamp};
 
-/// The project that another name of it counts for, and its group. A store applies it when it reads, so that a correction
-/// needs no transcript: responses keep the name that they were recorded under.
+/// The project that another name of it counts for, and its group. A store applies it when it reads, so that a
+/// correction needs no transcript: responses keep the name that they were recorded under.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectRecord {
     /// The project as responses name it.

@@ -31,7 +31,8 @@ impl std::ops::AddAssign for ReceiptLine {
 /// all snapshots `- repeats_within_files - copies_across_files` = `total`.
 ///
 /// `from_iterations` and `raised` hold only the tokens that the iterations add. Their snapshots are counted where
-/// they occur, with the tokens of the top level, as a counter that adds lines sees them. Their counts are for information.
+/// they occur, with the tokens of the top level, as a counter that adds lines sees them. Their counts are for
+/// information.
 ///
 /// Apart from the sum, `weak_snapshots` and `weak_responses` are the parts of all snapshots and of the total whose
 /// identity rests on a weak key.

@@ -173,8 +173,8 @@ impl ResponseUsage {
         }
     }
 
-    /// Returns the marker that covers this session's sums because its responses are stored: it has no tokens and is greater
-    /// than every version of the sums, whichever is stored first.
+    /// Returns the marker that covers this session's sums because its responses are stored: it has no tokens and is
+    /// greater than every version of the sums, whichever is stored first.
     ///
     /// The marker of a session is always the same. Its time lies far in the future, so that it outlasts responses that
     /// expire: expired responses do not come back as a sum.

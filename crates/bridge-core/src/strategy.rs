@@ -16,7 +16,8 @@ pub fn token_counts() -> impl Strategy<Value = TokenCounts> {
 }
 
 /// Times at which a narrower type for dates or times wraps or ends, in milliseconds: of dates in 16 bits (1970 to
-/// 2149-06-06), of seconds in 31 and 32 bits (2038, 2106), and of [`Timestamp`] itself; and one of a wrong clock, in 2205.
+/// 2149-06-06), of seconds in 31 and 32 bits (2038, 2106), and of [`Timestamp`] itself; and one of a wrong clock, in
+/// 2205.
 pub const OUTLYING_MILLIS: [i64; 8] = [
     Timestamp::MIN.as_millis(),
     86_400_000,

@@ -65,8 +65,8 @@ pub struct SummaryMetadata {
     /// Facts of the session's newest analysis stored by an embedder. Unless older than `last_sync`, it provides the
     /// categories, the ratio, the version and the files of the summary.
     pub analysis: Option<AnalysisFacts>,
-    /// The values that the session's responses have, sorted, by dimension (`branch`, `client_version`, `skill`, …); without the
-    /// dimensions of which they name nothing.
+    /// The values that the session's responses have, sorted, by dimension (`branch`, `client_version`, `skill`, …);
+    /// without the dimensions of which they name nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attribution: BTreeMap<String, Vec<String>>,
     /// The counts of its responses besides the four counters.

@@ -21,17 +21,17 @@ pub struct SyncResult {
     pub tokens_after: u64,
     /// Causes of the change: `tokens_before` plus their sum is `tokens_after`.
     pub changes: TokenChanges,
-    /// Cost of the rows that were written for the session, and of those that they replaced, by the price list in use: its
-    /// tokens are those of `changes`. `None` if none is in use, or nothing changed.
+    /// Cost of the rows that were written for the session, and of those that they replaced, by the price list in use:
+    /// its tokens are those of `changes`. `None` if none is in use, or nothing changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_change: Option<CostChange>,
     /// Files with lines of the session that were read.
     pub files_read: u64,
     /// New bytes read from those files.
     pub bytes_read: u64,
-    /// Responses of the session that are still stored by an older revision of the counting rule. After a synchronization of
-    /// all files without errors their sources are gone: they count as before, and never get the columns that later
-    /// revisions read.
+    /// Responses of the session that are still stored by an older revision of the counting rule. After a
+    /// synchronization of all files without errors their sources are gone: they count as before, and never get the
+    /// columns that later revisions read.
     #[serde(default)]
     pub outdated_responses: u64,
     /// Duration of the whole synchronization.

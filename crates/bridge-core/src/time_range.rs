@@ -69,9 +69,9 @@ impl TimeRange {
         Ok(Self { start: Some(start), end: Some(CalendarUnit::Month.end_of(start, zone)) })
     }
 
-    /// Returns the period before this one: as long, and ending where this one starts. Of a range that has not ended by `now`
-    /// only the part up to the same point, so that half a day is compared with half a day. An open end counts as `now`.
-    /// `None` for a range without a start, or without a length.
+    /// Returns the period before this one: as long, and ending where this one starts. Of a range that has not ended
+    /// by `now` only the part up to the same point, so that half a day is compared with half a day. An open end
+    /// counts as `now`. `None` for a range without a start, or without a length.
     ///
     /// ```
     /// use bridge_core::{TimeRange, TimeZone};

@@ -51,8 +51,8 @@ impl TimeZone {
         instant(time).display_with_offset(offset).to_string()
     }
 
-    /// Returns the next instant after `time` at which the clocks show this hour and minute, on this month and day if they
-    /// are given; `None` if there is no such date.
+    /// Returns the next instant after `time` at which the clocks show this hour and minute, on this month and day if
+    /// they are given; `None` if there is no such date.
     #[must_use]
     pub fn next(
         &self,

@@ -28,14 +28,14 @@ use crate::{InvalidValue, Origin, ResponseUsage, RuleRevision, Timestamp, TokenC
 /// | 35 | forced | number of force updates |
 /// | 64 | hash of all other fields (of a forced row: of all) | a fixed choice among snapshots that are equal so far |
 ///
-/// The hash of a row with an [`Assignment`](crate::Assignment) is (*h* / 2^24 + 1) · 2^24 + *a*, at most 2^64 - 1, where *h* is its
-/// hash without the assignment, and *a* 24 bits of the hash of the assignment. So a row that is assigned replaces the same row
-/// that is not, whichever comes first; between two assignments of the same row the choice is fixed, too. A row without one
-/// keeps the hash from before assignments existed.
+/// The hash of a row with an [`Assignment`](crate::Assignment) is (*h* / 2^24 + 1) · 2^24 + *a*, at most 2^64 - 1,
+/// where *h* is its hash without the assignment, and *a* 24 bits of the hash of the assignment. So a row that is
+/// assigned replaces the same row that is not, whichever comes first; between two assignments of the same row the
+/// choice is fixed, too. A row without one keeps the hash from before assignments existed.
 ///
-/// The sums of a session ([`Origin::Summed`]) and its analysis ([`Origin::Analysis`]) rank by the time of their analysis instead: the newest wins.
-/// A row of revision 1 keeps the version that it was stored under. Its output would have to exceed 2^44 tokens to
-/// reach the bits of a newer revision.
+/// The sums of a session ([`Origin::Summed`]) and its analysis ([`Origin::Analysis`]) rank by the time of their
+/// analysis instead: the newest wins. A row of revision 1 keeps the version that it was stored under. Its output
+/// would have to exceed 2^44 tokens to reach the bits of a newer revision.
 ///
 /// With the hash inside, equal versions are equal rows, so the order in which rows arrive does not matter.
 /// The `forced` bits are above the hash, so that a forced row beats the row it replaced and every copy of it,
@@ -127,9 +127,9 @@ impl ResponseVersion {
         forced == u128::from(row.forced) && hash == u128::from(assigned(full_hash(row), row))
     }
 
-    /// Returns the version under which `covered` (a row of [`Origin::Covered`]) replaces whatever revision 1 stored under its
-    /// key from snapshots of at most this weight, including copies with another time, session or host. A row that
-    /// revision 1 stored from a greater snapshot, whose source is unavailable, stays greater.
+    /// Returns the version under which `covered` (a row of [`Origin::Covered`]) replaces whatever revision 1 stored
+    /// under its key from snapshots of at most this weight, including copies with another time, session or host. A
+    /// row that revision 1 stored from a greater snapshot, whose source is unavailable, stays greater.
     #[must_use]
     pub fn covering_revision_1(finished: bool, counts: &TokenCounts, covered: &ResponseUsage) -> Self {
         let ties = (1 << RANKED_TIE_BITS) - 1;
@@ -330,7 +330,8 @@ fn flags(row: &ResponseUsage) -> u64 {
     flags | u64::from(row.finished) << 2 | u64::from(row.weak_key) << 3
 }
 
-/// Returns a hash of every field, because the rank of a forced row is another row's, and that of sums determines few fields.
+/// Returns a hash of every field, because the rank of a forced row is another row's, and that of sums determines few
+/// fields.
 fn full_hash(row: &ResponseUsage) -> u64 {
     let ranked = [
         rest_hash(row),

@@ -90,8 +90,8 @@ impl<'a> Bill<'a> {
 }
 
 impl Bill<'_> {
-    /// Returns the list price if tokens that were read from the cache or written to it had cost as much as other input, at
-    /// most the greatest amount. Without a price of other input it is the list price.
+    /// Returns the list price if tokens that were read from the cache or written to it had cost as much as other
+    /// input, at most the greatest amount. Without a price of other input it is the list price.
     #[must_use]
     pub fn without_cache(&self) -> Money {
         let rates = self.entry.and_then(|entry| {

@@ -119,8 +119,8 @@ impl CustomPrices {
         unused.map(problem).collect()
     }
 
-    /// Returns a warning for each own price that lacks a kind of price which the prices that it replaces have: such usage becomes
-    /// unpriced. `catalog` does not include the entries.
+    /// Returns a warning for each own price that lacks a kind of price which the prices that it replaces have: such
+    /// usage becomes unpriced. `catalog` does not include the entries.
     #[must_use]
     pub fn lacking(&self, catalog: &Catalog) -> Vec<Problem> {
         let problem = |price: &CustomPrice| {

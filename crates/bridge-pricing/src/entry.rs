@@ -27,8 +27,8 @@ pub struct Entry {
     /// Dollars for a thousand web searches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_search: Option<Price>,
-    /// Factors on the prices of tokens, by the geography that the response reports. Other geographies are unpriced, unless
-    /// unrestricted.
+    /// Factors on the prices of tokens, by the geography that the response reports. Other geographies are unpriced,
+    /// unless unrestricted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub geographies: BTreeMap<String, Factor>,
     /// What a user's discount takes off everything.

@@ -10,9 +10,9 @@ use crate::source::SourceRecord;
 /// Sums up what the records of a session's files say happened; `None` if no file was read with a look at it.
 ///
 /// Each file counts once, though it may lie on two hosts or in two folders: of the copies of a subagent's file, which
-/// have the same name, the one that was read furthest, and likewise one file of the session itself, preferably the one
-/// that is named after it. Times are united over all of them, so copies cannot add to them. An interruption up to `pause`
-/// belongs to the active time.
+/// have the same name, the one that was read furthest, and likewise one file of the session itself, preferably the
+/// one that is named after it. Times are united over all of them, so copies cannot add to them. An interruption up to
+/// `pause` belongs to the active time.
 #[must_use]
 pub fn activity_facts<'a>(
     records: impl IntoIterator<Item = &'a SourceRecord>,

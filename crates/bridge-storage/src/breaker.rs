@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn can_be_turned_off() {
+    fn zero_failures_disable_the_breaker() {
         let breaker = CircuitBreaker::new(CircuitPolicy { failures: 0, ..CircuitPolicy::default() });
         for _ in 0..100 {
             breaker.record(&error(ConnectionKind::Unreachable));
@@ -325,12 +325,17 @@ mod tests {
         ]
     }
 
+    fn paused_runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+    }
+
     proptest! {
         /// Compares with a model that keeps the whole history and searches it.
         #[test]
         fn behaves_like_the_model(events in prop::collection::vec(event(), 0..60), failures in 1_u32..4) {
-            let policy = CircuitPolicy { failures, open_for: Duration::from_secs(1), open_for_max: Duration::from_secs(4) };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let (open_for, open_for_max) = (Duration::from_secs(1), Duration::from_secs(4));
+            let policy = CircuitPolicy { failures, open_for, open_for_max };
+            let runtime = paused_runtime();
             let _guard = runtime.enter();
             let start = Instant::now();
             let (mut state, mut now, cause) = (State::Closed { failures: 0 }, start, Arc::<str>::from("x"));
@@ -375,8 +380,14 @@ mod tests {
         }
 
         #[test]
-        fn pauses_are_bounded(failed in 0_u32..100, first in 0_u64..100_000, longest in 0_u64..100_000, jitter in 0_f32..1.0) {
-            let policy = CircuitPolicy { failures: 1, open_for: Duration::from_millis(first), open_for_max: Duration::from_millis(longest) };
+        fn pauses_are_bounded(
+            failed in 0_u32..100,
+            first in 0_u64..100_000,
+            longest in 0_u64..100_000,
+            jitter in 0_f32..1.0,
+        ) {
+            let (open_for, open_for_max) = (Duration::from_millis(first), Duration::from_millis(longest));
+            let policy = CircuitPolicy { failures: 1, open_for, open_for_max };
             let pause = pause(&policy, failed, jitter);
             let most = Duration::from_millis(first.max(longest));
             prop_assert!(pause >= policy.open_for && pause <= most + most / 4 + Duration::from_millis(1));

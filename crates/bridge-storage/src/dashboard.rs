@@ -182,8 +182,8 @@ pub struct DashboardData {
     pub last_sync: Option<Timestamp>,
     /// The receipt of the whole store, if it was asked for.
     pub receipt: Option<StoreReceipt>,
-    /// The price list of the costs, and what has no price by it. `None` if costs were not asked for, or no price list is in
-    /// use.
+    /// The price list of the costs, and what has no price by it. `None` if costs were not asked for, or no price list
+    /// is in use.
     pub priced_by: Option<PricedBy>,
 }
 

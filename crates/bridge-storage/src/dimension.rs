@@ -7,11 +7,12 @@ use std::str::FromStr;
 use bridge_core::{CanonicalModel, InvalidValue, LabelName, ResponseUsage};
 use serde::{Deserialize, Serialize};
 
-/// Defines [`Dimension`], one line for each: the variant, its name, the SQL of its value, and the value of a row. Where a
-/// row has no value, the SQL gives an empty text.
+/// Defines [`Dimension`], one line for each: the variant, its name, the SQL of its value, and the value of a row.
+/// Where a row has no value, the SQL gives an empty text.
 macro_rules! dimensions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $sql:expr, $value:expr;)+) => {
-        /// A property that responses are grouped and filtered by. The value of a response that has none is the empty text.
+        /// A property that responses are grouped and filtered by. The value of a response that has none is the empty
+        /// text.
         ///
         /// As text, in JSON and in the HTTP API it has a name:
         ///
@@ -85,8 +86,8 @@ macro_rules! dimensions {
     };
 }
 
-/// Returns the SQL of two aligned lists from `project_names`: names of projects, and this column of theirs. Each begins with
-/// an element that is no project, because the database permits no empty lists here.
+/// Returns the SQL of two aligned lists from `project_names`: names of projects, and this column of theirs. Each
+/// begins with an element that is no project, because the database permits no empty lists here.
 #[cfg(feature = "clickhouse")]
 macro_rules! known_projects {
     ($column:literal, $place:literal) => {
@@ -115,8 +116,8 @@ macro_rules! of_project {
 dimensions! {
     /// The session.
     Session = "session", "session_id", |row| Some(row.session.as_str().into());
-    /// The project that the response counts for. A [`ProjectRecord`](bridge_core::ProjectRecord) may name another one than
-    /// the response does.
+    /// The project that the response counts for. A [`ProjectRecord`](bridge_core::ProjectRecord) may name another one
+    /// than the response does.
     Project = "project", of_project!("current"), |row| text(row.project.as_ref());
     /// The model that answered.
     Model = "model", "model", |row| text(row.model.as_ref());
@@ -185,8 +186,8 @@ impl Dimension {
         LabelName::new(name).map(Self::Label)
     }
 
-    /// Returns whether summaries of sessions list its values in their metadata. Of the others they have fields, or every
-    /// session has several.
+    /// Returns whether summaries of sessions list its values in their metadata. Of the others they have fields, or
+    /// every session has several.
     pub(crate) fn is_attribution(&self) -> bool {
         !matches!(self, Self::Session | Self::Project | Self::Model | Self::Host | Self::Origin | Self::Day)
             && !matches!(self, Self::CanonicalModel | Self::Provider | Self::ModelRoute | Self::RuleRevision)

@@ -31,8 +31,9 @@
 //!
 //! [`ClickHouseOptions`] hold its address and the store's timeouts, [retries](RetryPolicy) and [circuit
 //! breaker](CircuitPolicy). [`TokenStore::migrate`] creates the tables, one numbered migration after another, and
-//! refuses those of a newer version. [`Schema`] is the same as SQL text, with the three roles that work with the tables,
-//! for administrators who create tables themselves; [`ClickHouseStore::pending_schema`] is what a database lacks.
+//! refuses those of a newer version. [`Schema`] is the same as SQL text, with the three roles that work with the
+//! tables, for administrators who create tables themselves; [`ClickHouseStore::pending_schema`] is what a database
+//! lacks.
 //!
 //! # A custom store
 //!

@@ -84,8 +84,8 @@ impl ResponseFilter {
         self.with_values(Dimension::Session, sessions)
     }
 
-    /// Returns the filter narrowed to responses that have one of these values in the dimension, as breakdowns name them:
-    /// an empty text for those that have none. Without any value it admits nothing.
+    /// Returns the filter narrowed to responses that have one of these values in the dimension, as breakdowns name
+    /// them: an empty text for those that have none. Without any value it admits nothing.
     #[must_use]
     pub fn with_values(
         self,
@@ -95,8 +95,8 @@ impl ResponseFilter {
         self.and(dimension, AdmittedValues::Only(values.into_iter().map(Into::into).collect()))
     }
 
-    /// Returns the filter narrowed to responses that have none of these values in the dimension: with an empty text, those
-    /// that have any.
+    /// Returns the filter narrowed to responses that have none of these values in the dimension: with an empty text,
+    /// those that have any.
     #[must_use]
     pub fn without_values(
         self,
@@ -167,8 +167,8 @@ pub struct SummaryFilter {
     pub sessions: Option<Vec<SessionId>>,
     /// True to fill in [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata).
     pub include_metadata: bool,
-    /// True to fill in [`TokenSummaryRecord::cost`](bridge_core::TokenSummaryRecord::cost), which prices each response of
-    /// the sessions.
+    /// True to fill in [`TokenSummaryRecord::cost`](bridge_core::TokenSummaryRecord::cost), which prices each
+    /// response of the sessions.
     pub include_cost: bool,
     /// Only sessions whose id is after this one by its bytes: the last session of the previous page.
     pub after: Option<SessionId>,

@@ -29,8 +29,8 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Three retries after 0.5 s at first, doubling, up to 5 s, for a minute: with the circuit breaker's pauses, a database
-    /// that is restarted is back in that time.
+    /// Three retries after 0.5 s at first, doubling, up to 5 s, for a minute: with the circuit breaker's pauses, a
+    /// database that is restarted is back in that time.
     fn default() -> Self {
         Self {
             max_retries: 3,
@@ -221,14 +221,26 @@ mod tests {
         assert!(run(RetryPolicy::default(), Duration::ZERO, endless).await.1.is_err());
     }
 
+    fn paused_runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+    }
+
     proptest! {
         #[test]
         fn delays_grow_and_stay_within_their_limit(
-            min in 0_u64..100_000, max in 0_u64..100_000, factor in prop_oneof![0_f32..10.0, Just(f32::NAN), Just(f32::MAX)],
+            min in 0_u64..100_000,
+            max in 0_u64..100_000,
+            factor in prop_oneof![0_f32..10.0, Just(f32::NAN), Just(f32::MAX)],
             retries in 0_usize..40, chance in 0_f32..1.0,
         ) {
             let (min_delay, max_delay) = (Duration::from_millis(min), Duration::from_millis(max));
-            let policy = RetryPolicy { max_retries: retries, backoff_factor: factor, min_delay, max_delay, ..RetryPolicy::default() };
+            let policy = RetryPolicy {
+                max_retries: retries,
+                backoff_factor: factor,
+                min_delay,
+                max_delay,
+                ..RetryPolicy::default()
+            };
             let delays: Vec<_> = policy.delays().collect();
             prop_assert_eq!(delays.len(), retries);
             // A float keeps 24 bits of a delay.
@@ -245,9 +257,12 @@ mod tests {
             budget in 0_u64..20_000, min in 1_u64..5_000, pause in 0_u64..5_000, retries in 0_usize..20,
         ) {
             let policy = RetryPolicy {
-                max_retries: retries, min_delay: Duration::from_millis(min), budget: Duration::from_millis(budget), ..RetryPolicy::default()
+                max_retries: retries,
+                min_delay: Duration::from_millis(min),
+                budget: Duration::from_millis(budget),
+                ..RetryPolicy::default()
             };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let runtime = paused_runtime();
             let errors = (0..30).map(|_| storage(StorageKind::Busy)).collect();
             let (calls, _, took) = runtime.block_on(run(policy, Duration::from_millis(pause), errors));
             // The timer rounds up to whole milliseconds. Without a wait, the only attempt began at once.

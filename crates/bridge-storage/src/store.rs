@@ -16,8 +16,8 @@ use crate::source::{SourceFilter, SourceRecord};
 
 /// Keeps the usage of responses, one row per response key.
 ///
-/// Writing merges: of two versions of a row the greater stays, whatever order they arrive in and however often. So every
-/// write can be repeated, and two writers need not know of each other.
+/// Writing merges: of two versions of a row the greater stays, whatever order they arrive in and however often. So
+/// every write can be repeated, and two writers need not know of each other.
 ///
 /// A store that was rolled back ([`CheckpointStore`](crate::CheckpointStore)) refuses all writes until it is resumed,
 /// and writes of operations that began before the rollback forever:
@@ -27,20 +27,21 @@ use crate::source::{SourceFilter, SourceRecord};
 /// [`StoreCapabilities`]. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one conformance suite
 /// (`bridge_storage::conformance`) checks every implementation and decorator.
 ///
-/// An implementation needs the attribute `#[async_trait]` of the crate `async-trait`. One that refuses a write by a rule
-/// of its own returns [`StorageKind::Denied`](bridge_core::StorageKind::Denied) from `upsert`, `cover` and `put_sources`
-/// alike, or, if a retry may succeed, [`StorageKind::Busy`](bridge_core::StorageKind::Busy). A synchronization then stores the same later, when the rule admits it.
+/// An implementation needs the attribute `#[async_trait]` of the crate `async-trait`. One that refuses a write by a
+/// rule of its own returns [`StorageKind::Denied`](bridge_core::StorageKind::Denied) from `upsert`, `cover` and
+/// `put_sources` alike, or, if a retry may succeed, [`StorageKind::Busy`](bridge_core::StorageKind::Busy). A
+/// synchronization then stores the same later, when the rule admits it.
 #[async_trait]
 pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
-    /// Creates the tables, and the database if it is missing, or migrates them to this version. May be repeated, and run by several programs at once. If
-    /// there is nothing to create, a user without the right to create suffices.
+    /// Creates the tables, and the database if it is missing, or migrates them to this version. May be repeated, and
+    /// run by several programs at once. If there is nothing to create, a user without the right to create suffices.
     async fn migrate(&self) -> Result<(), BridgeError>;
 
     /// Merges the rows into the store. When it returns they are durable. The same key may occur more than once among
     /// the rows.
     ///
-    /// Returns one outcome for each row, in the same order. Of several rows with the same key the greatest (of equal ones
-    /// the first) gets the outcome; the others are [`UpsertOutcome::Unchanged`].
+    /// Returns one outcome for each row, in the same order. Of several rows with the same key the greatest (of equal
+    /// ones the first) gets the outcome; the others are [`UpsertOutcome::Unchanged`].
     ///
     /// With the first responses of a session, the marker that covers the session's sums is written
     /// ([`ResponseUsage::covered_sums`]): sums ([`Origin::Summed`](bridge_core::Origin::Summed)) of a session with
@@ -53,9 +54,9 @@ pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError>;
 
-    /// Covers keys that the current revision of the counting rule no longer produces: a row of an older revision that is
-    /// stored under one, and was made from a snapshot of at most the key's weight, is replaced by a marker, which does
-    /// not count. Nothing is written under any other key. Called after the rows that count instead are stored.
+    /// Covers keys that the current revision of the counting rule no longer produces: a row of an older revision that
+    /// is stored under one, and was made from a snapshot of at most the key's weight, is replaced by a marker, which
+    /// does not count. Nothing is written under any other key. Called after the rows that count instead are stored.
     ///
     /// Returns the rows that were replaced.
     async fn cover(
@@ -83,12 +84,12 @@ pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
         limit: Option<u32>,
     ) -> Result<Vec<BreakdownRow>, BridgeError>;
 
-    /// Returns the summaries of the sessions that the filter admits, by session id. Their costs may be of a later moment than
-    /// their sums, while writers write.
+    /// Returns the summaries of the sessions that the filter admits, by session id. Their costs may be of a later
+    /// moment than their sums, while writers write.
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError>;
 
-    /// Returns all statistics of a dashboard, from one moment: whatever writers do meanwhile, each of its breakdowns adds
-    /// up to its totals.
+    /// Returns all statistics of a dashboard, from one moment: whatever writers do meanwhile, each of its breakdowns
+    /// adds up to its totals.
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError>;
 
     /// Returns the stored responses that the filter admits, by key. A row whose version does not verify it fails
@@ -108,8 +109,9 @@ pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpsertOptions {
-    /// Replace stored rows even by lesser ones ([`ResponseVersion::replaced_by`](bridge_core::ResponseVersion::replaced_by)).
-    /// A stored row that is already equal is not written again.
+    /// Replace stored rows even by lesser ones
+    /// ([`ResponseVersion::replaced_by`](bridge_core::ResponseVersion::replaced_by)). A stored row that is already
+    /// equal is not written again.
     pub force: bool,
     /// Identifies the run that writes, for the audit. 0 if there is none.
     pub run_id: u128,

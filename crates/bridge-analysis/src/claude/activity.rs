@@ -1,4 +1,5 @@
-//! The activity of sessions besides responses: prompts, calls of tools, errors. The page `docs/sessions.md` states the rules.
+//! The activity of sessions besides responses: prompts, calls of tools, errors. The page `docs/sessions.md` states
+//! the rules.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -13,8 +14,8 @@ use crate::count::activity::{Event, Happened, RecordActivity};
 use crate::count::snapshot::SnapshotSink;
 use crate::json::{Raw, is_present, is_true, object_fields, string_bytes};
 
-/// Texts that the client writes in the name of a person: outputs, reminders, and commands that it handles by itself. The
-/// command of a skill begins with another tag.
+/// Texts that the client writes in the name of a person: outputs, reminders, and commands that it handles by itself.
+/// The command of a skill begins with another tag.
 const NO_PROMPTS: [&[u8]; 11] = [
     b"<command-name>",
     b"<local-command-stdout>",
@@ -94,8 +95,8 @@ fn is_of_client(text: &[u8]) -> bool {
     NO_PROMPTS.iter().any(|start| text.starts_with(start))
 }
 
-/// Returns whether the message's text begins as one of the client does, plainly or with an escape. Prompts may be long, and
-/// most need not be decoded.
+/// Returns whether the message's text begins as one of the client does, plainly or with an escape. Prompts may be
+/// long, and most need not be decoded.
 fn may_be_of_client(message: &MessageFields<'_>) -> bool {
     let begins_so = |raw: Raw<'_>| matches!(raw.as_bytes().get(1), Some(b'<' | b'[' | b'\\'));
     message.content.is_some_and(|content| content.starts_with('"') && begins_so(content))

@@ -27,8 +27,8 @@ pub(crate) fn is_subagent(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"agent-"))
 }
 
-/// Returns how deep the file's subagent is nested; 0 for a session's own file. Newer clients keep the files of subagents
-/// in a folder `subagents` of their session.
+/// Returns how deep the file's subagent is nested; 0 for a session's own file. Newer clients keep the files of
+/// subagents in a folder `subagents` of their session.
 pub(crate) fn subagent_depth(path: &Path) -> u8 {
     if !is_subagent(path) {
         return 0;

@@ -28,8 +28,9 @@ impl SourceRoots {
     }
 
     /// Returns the roots that the environment gives: each folder of `CLAUDE_CONFIG_DIR` (comma separated; a
-    /// configuration folder or its `projects`), which count as named. Without it, those of `$XDG_CONFIG_HOME/claude/projects`,
-    /// `~/.claude/projects` and the desktop clients' folder that exist, or are links whose target is missing.
+    /// configuration folder or its `projects`), which count as named. Without it, those of
+    /// `$XDG_CONFIG_HOME/claude/projects`, `~/.claude/projects` and the desktop clients' folder that exist, or are
+    /// links whose target is missing.
     #[must_use]
     pub fn usual(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let home = home(&variable);
@@ -100,8 +101,8 @@ fn projects_of(folder: PathBuf) -> PathBuf {
     if folder.file_name() == Some(OsStr::new(PROJECTS)) || is_absent(&projects) { folder } else { projects }
 }
 
-/// Returns whether nothing exists at this path. A link whose target is missing (a disk that is not mounted) exists, at any
-/// level of the path.
+/// Returns whether nothing exists at this path. A link whose target is missing (a disk that is not mounted) exists,
+/// at any level of the path.
 fn is_absent(path: &Path) -> bool {
     for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
         match ancestor.symlink_metadata() {

@@ -14,7 +14,8 @@ const START_BITS: u32 = 48;
 const START: u64 = (1 << START_BITS) - 1;
 
 impl RequestIds {
-    /// Adds an id; an empty one is none. One that is too long for a [`RequestId`](bridge_core::RequestId) must not come.
+    /// Adds an id; an empty one is none. One that is too long for a [`RequestId`](bridge_core::RequestId) must not
+    /// come.
     pub(crate) fn add(&mut self, id: &str) -> RequestPlace {
         let place = (id.len() as u64) << START_BITS | self.text.len() as u64 & START;
         self.text.push_str(id);

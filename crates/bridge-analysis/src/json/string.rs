@@ -221,7 +221,9 @@ mod tests {
         }
 
         #[test]
-        fn runs_of_backslashes(runs in prop::collection::vec((0_usize..70, "[n\"ux ]{0,3}"), 0..8)) {
+        fn the_end_is_found_behind_any_run_of_backslashes(
+            runs in prop::collection::vec((0_usize..70, "[n\"ux ]{0,3}"), 0..8),
+        ) {
             let text: String = runs.into_iter().map(|(length, rest)| "\\".repeat(length) + &rest).collect();
             prop_assert_eq!(string_end(text.as_bytes(), 0), last_string_end(text.as_bytes(), 0), "{:?}", text);
         }

@@ -19,8 +19,8 @@ pub fn managed_settings() -> PathBuf {
     })
 }
 
-/// Returns the folder in which desktop programs keep their data: `%APPDATA%` on Windows, `Application Support` on macOS,
-/// and the folder of configurations elsewhere.
+/// Returns the folder in which desktop programs keep their data: `%APPDATA%` on Windows, `Application Support` on
+/// macOS, and the folder of configurations elsewhere.
 pub(crate) fn application_data(
     roaming: Option<PathBuf>,
     home: Option<&Path>,

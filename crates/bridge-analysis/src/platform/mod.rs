@@ -1,4 +1,5 @@
-//! The differences between operating systems: file identity, opening, permissions, durability, folders, memory, sockets.
+//! The differences between operating systems: file identity, opening, permissions, durability, folders, memory,
+//! sockets.
 //!
 //! All code that depends on the operating system is here, so that a port begins and ends in this module. Not part of
 //! the public API: the facade uses it too.

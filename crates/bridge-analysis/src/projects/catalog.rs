@@ -117,8 +117,8 @@ pub struct ProjectGroupRule {
 }
 
 impl ProjectGroupRule {
-    /// Returns the rule that what `projects` matches belongs to this group. `projects` is a folder, with everything inside,
-    /// or a [pattern](PathPattern); it may match the recorded or the current name.
+    /// Returns the rule that what `projects` matches belongs to this group. `projects` is a folder, with everything
+    /// inside, or a [pattern](PathPattern); it may match the recorded or the current name.
     ///
     /// # Errors
     ///
@@ -161,8 +161,8 @@ impl ProjectCatalog {
         Self(Arc::new(Rules { names, groups }))
     }
 
-    /// Returns the current name and the group of a recorded project, which may be a worktree of this repository. A rule for
-    /// its own name comes before those for the repository's.
+    /// Returns the current name and the group of a recorded project, which may be a worktree of this repository. A
+    /// rule for its own name comes before those for the repository's.
     #[must_use]
     pub fn place(
         &self,

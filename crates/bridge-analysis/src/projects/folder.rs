@@ -18,8 +18,8 @@ struct Record {
     cwd: Option<String>,
 }
 
-/// Returns the folder of the project, by the first record that names one; `None` if none does, or the transcript cannot be
-/// read. The folder need not exist.
+/// Returns the folder of the project, by the first record that names one; `None` if none does, or the transcript
+/// cannot be read. The folder need not exist.
 #[must_use]
 pub fn folder_of_project(transcript: &SourceFile) -> Option<PathBuf> {
     let file = BufReader::new(File::open(&transcript.path).ok()?.take(READ_BYTES_MAX));

@@ -116,8 +116,8 @@ fn worktree(folder: &str, text: &str) -> Option<LinkedWorktree> {
         .flatten()
 }
 
-/// Returns the folder of the repository with this folder of git's: the one that it is in, or itself if it is bare. That of
-/// a submodule is in its parent's.
+/// Returns the folder of the repository with this folder of git's: the one that it is in, or itself if it is bare.
+/// That of a submodule is in its parent's.
 fn repository(git: &str) -> String {
     let folder = git.strip_suffix(".git").and_then(|rest| rest.strip_suffix(['/', '\\']));
     if let Some(folder) = folder {

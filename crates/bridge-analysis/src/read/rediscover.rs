@@ -9,7 +9,8 @@ use crate::source::Discovery;
 /// Finds the transcripts at and below these paths, as [`discover`](crate::discover) finds them below the roots; a path
 /// that does not exist, or does not belong to the roots, holds none.
 ///
-/// Returns `None` if only a search of the roots can tell: a link leads to one of the paths, or a file has several names.
+/// Returns `None` if only a search of the roots can tell: a link leads to one of the paths, or a file has several
+/// names.
 #[must_use]
 pub fn rediscover(roots: &[PathBuf], paths: &BTreeSet<PathBuf>) -> Option<Discovery> {
     let mut walk = Walk::new(roots, ENTRIES_MAX);

@@ -109,7 +109,8 @@ struct PartScan<'a> {
     /// The last readable time of earlier records on the same line.
     line_time: Option<Timestamp>,
     failure: Option<io::Error>,
-    /// Takes the batch whenever it is full, even in the middle of a line, because one line may hold a million snapshots.
+    /// Takes the batch whenever it is full, even in the middle of a line, because one line may hold a million
+    /// snapshots.
     hand_over: &'a mut dyn FnMut(&mut Batch),
 }
 

@@ -81,7 +81,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes(contents in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..3), seed in any::<u64>()) {
+    fn any_bytes_give_the_reference_result(
+        contents in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..3),
+        seed in any::<u64>(),
+    ) {
         check(&files(contents), &mut Rng::with_seed(seed));
     }
 }

@@ -94,7 +94,7 @@ fn a_pending_line_over_many_parts() {
 }
 
 #[test]
-fn an_empty_file() {
+fn an_empty_file_has_no_responses() {
     assert_eq!(check("", |_| ()), 0);
     assert_eq!(check("\n\n \r\n", |_| ()), 0);
 }

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn other_numbers_stay() {
+    fn only_account_numbers_are_removed() {
         for name in [
             "claude-sonnet-4-20250514",
             "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-haiku-20240307-v1:0",

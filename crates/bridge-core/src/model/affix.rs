@@ -113,8 +113,8 @@ fn without_variant(text: &str) -> &str {
     nonempty(base).unwrap_or(text)
 }
 
-/// Takes off Bedrock's version of a model's offer, `-v1:0` or `-v1:0:200k`; or else the date, or the alias for one, that
-/// Vertex writes behind an `@`, which is returned too.
+/// Takes off Bedrock's version of a model's offer, `-v1:0` or `-v1:0:200k`; or else the date, or the alias for one,
+/// that Vertex writes behind an `@`, which is returned too.
 fn without_revision(text: &str) -> (&str, Option<&str>) {
     let sized = || {
         let (rest, size) = text.rsplit_once(':')?;

@@ -7,8 +7,9 @@ use crate::ModelName;
 
 /// Returns the names under which a price list may have a model; the first that it has counts.
 ///
-/// The first is the name itself. The second is the canonical name of a Claude in another form of Anthropic's own API (with a
-/// date, with the width of the context). Names of other services have only themselves, because their prices may differ.
+/// The first is the name itself. The second is the canonical name of a Claude in another form of Anthropic's own API
+/// (with a date, with the width of the context). Names of other services have only themselves, because their prices
+/// may differ.
 ///
 /// ```
 /// use bridge_core::price_names;

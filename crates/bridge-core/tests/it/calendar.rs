@@ -161,9 +161,9 @@ fn the_ends_of_time_are_ends() {
 }
 
 proptest! {
-    /// Every instant lies in its step, and the steps meet without a hole.
+    /// Every instant lies in its step, and there is no gap between the steps.
     #[test]
-    fn steps_meet(millis in 0..Timestamp::MAX.as_millis(), place in 0..ODD.len(), step in 0_usize..4) {
+    fn consecutive_steps_share_a_bound(millis in 0..Timestamp::MAX.as_millis(), place in 0..ODD.len(), step in 0_usize..4) {
         let (step, zone) = (STEPS[step], zone(ODD[place].0));
         let time = at(millis);
         let (start, end) = (step.start_of(time, &zone), step.end_of(time, &zone));

@@ -31,7 +31,11 @@ fn by_the_rule(row: &ResponseUsage) -> impl Ord + use<> {
 
 proptest! {
     #[test]
-    fn order_repetition_and_grouping_do_not_matter(rows in versions_of_one_response(), cut in 0_usize..6, seed in any::<usize>()) {
+    fn order_repetition_and_grouping_do_not_matter(
+        rows in versions_of_one_response(),
+        cut in 0_usize..6,
+        seed in any::<usize>(),
+    ) {
         let whole = merged(rows.clone());
         let mut shuffled = rows.clone();
         shuffled.extend(rows.iter().cloned());
@@ -118,7 +122,11 @@ proptest! {
     }
 
     #[test]
-    fn a_row_of_a_newer_revision_replaces_any_of_an_older(a in response_usage(), b in response_usage(), forced in 0_u32..9) {
+    fn a_row_of_a_newer_revision_replaces_any_of_an_older(
+        a in response_usage(),
+        b in response_usage(),
+        forced in 0_u32..9,
+    ) {
         let older = ResponseUsage { rule_revision: RuleRevision::FIRST, forced, ..a };
         let newer = ResponseUsage { rule_revision: RuleRevision::CURRENT, ..b.clone() };
         prop_assert!(newer.version() > older.version());
@@ -127,7 +135,10 @@ proptest! {
     }
 
     #[test]
-    fn of_revisions_that_count_alike_the_greater_snapshot_wins_and_else_the_newer(a in response_usage(), b in response_usage()) {
+    fn of_revisions_that_count_alike_the_greater_snapshot_wins_and_else_the_newer(
+        a in response_usage(),
+        b in response_usage(),
+    ) {
         let older = ResponseUsage { rule_revision: RuleRevision(2), ..a.clone() };
         let newer = ResponseUsage { rule_revision: RuleRevision(3), ..b };
         prop_assert_eq!(newer.version() > older.version(), by_the_rule(&newer) > by_the_rule(&older));
@@ -152,10 +163,17 @@ proptest! {
     }
 
     #[test]
-    fn a_marker_covers_what_revision_1_made_of_snapshots_of_at_most_its_weight(a in response_usage(), b in response_usage(), forced in 0_u32..9) {
+    fn a_marker_covers_what_revision_1_made_of_snapshots_of_at_most_its_weight(
+        a in response_usage(),
+        b in response_usage(),
+        forced in 0_u32..9,
+    ) {
         let stored = ResponseUsage { rule_revision: RuleRevision::FIRST, forced, ..a };
         let read = ResponseUsage { rule_revision: RuleRevision::FIRST, ..b };
-        let marker = ResponseUsage { origin: bridge_core::Origin::Covered, ..ResponseUsage::new(read.key, read.session.clone(), read.time) };
+        let marker = ResponseUsage {
+            origin: bridge_core::Origin::Covered,
+            ..ResponseUsage::new(read.key, read.session.clone(), read.time)
+        };
         let version = ResponseVersion::covering_revision_1(read.finished, &read.counts, &marker);
         let weight = |row: &ResponseUsage| (row.finished, row.counts.output, row.counts.total());
         prop_assert_eq!(version > stored.version(), weight(&read) >= weight(&stored));

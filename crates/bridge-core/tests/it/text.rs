@@ -41,7 +41,11 @@ proptest! {
     }
 
     #[test]
-    fn names_and_times_are_their_text(text in "\\PC{1,40}", word in "[a-z_][a-z0-9_]{0,20}", millis in 0..10_413_791_999_999_i64) {
+    fn names_and_times_are_their_text(
+        text in "\\PC{1,40}",
+        word in "[a-z_][a-z0-9_]{0,20}",
+        millis in 0..10_413_791_999_999_i64,
+    ) {
         agree(&SessionId::new(&text).unwrap());
         agree(&AnalysisId::new(&text).unwrap());
         agree(&ModelName::new(&text).unwrap());

@@ -157,9 +157,10 @@ fn hanging_npm_is_killed() {
     assert!(matches!(error, EngineError::NpmTimedOut { .. }), "{error:?}");
 }
 
-/// Not a test: a program that only starts an engine and observes nothing.
+/// Only starts an engine and observes nothing.
 #[test]
-fn silent_program() {
+#[ignore = "not a test: the test below runs it as a program, in a folder"]
+fn subprocess_without_an_observer() {
     let Some(folder) = std::env::var_os(SILENT_PROGRAM_FOLDER).map(PathBuf::from) else { return };
     let mut options = EngineOptions::ephemeral().npm(folder.join("npm")).cache_dir(folder.join("cache"));
     if std::env::var_os("BRIDGE_TEST_SHOW_NO_FETCH").is_some() {
@@ -176,7 +177,7 @@ fn first_fetch_is_shown_by_default_without_an_observer() {
     let stderr = |hidden: bool| {
         let npm = FakeNpm::that(&format!("{WORKS}\nsleep 1.5"));
         let mut program = std::process::Command::new(std::env::current_exe().unwrap());
-        program.args(["--exact", "fetching::silent_program", "--nocapture"]);
+        program.args(["--exact", "fetching::subprocess_without_an_observer", "--ignored", "--nocapture"]);
         program.env(SILENT_PROGRAM_FOLDER, npm.folder.path());
         if hidden {
             program.env("BRIDGE_TEST_SHOW_NO_FETCH", "1");

@@ -87,7 +87,7 @@ pub(crate) struct OtherProgram {
 impl OtherProgram {
     pub(crate) fn spawn(folder: &Path) -> Child {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "support::other_program", "--nocapture"])
+            .args(["--exact", "support::subprocess_using_the_engine", "--ignored", "--nocapture"])
             .env(OTHER_PROGRAM_FOLDER, folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -115,9 +115,10 @@ impl OtherProgram {
     }
 }
 
-/// Not a test: the other program's entry point.
+/// Uses an engine until its standard input ends.
 #[test]
-fn other_program() {
+#[ignore = "not a test: the entry point of `OtherProgram`, which names a folder"]
+fn subprocess_using_the_engine() {
     let Some(folder) = std::env::var_os(OTHER_PROGRAM_FOLDER) else { return };
     let engine = Engine::start(&EngineOptions::at(Path::new(&folder))).unwrap();
     let (supervisor, pid) = (engine.supervisor_pid().unwrap(), engine.engine_pid().unwrap());

@@ -11,19 +11,19 @@ use crate::query::StoreTotals;
 /// The tables of a backup, in the order in which they are imported. Rows precede the records of source files, which
 /// state that the rows read from the file are stored. Backups of earlier versions have the first three.
 ///
-/// Price lists and the records of projects are in it because no transcript can bring them back: answers are repeated by the
-/// digest of their prices, and worktrees are recorded whose folder is gone.
+/// Price lists and the records of projects are in it because no transcript can bring them back: answers are repeated
+/// by the digest of their prices, and worktrees are recorded whose folder is gone.
 pub const BACKUP_TABLES: [&str; 5] =
     ["token_usage", "source_files", "bridge_audit", "token_prices", "project_names"];
 
 /// Exports the whole store and imports it again.
 ///
 /// An import merges, like every write: versions travel with their rows, and of two versions of a row the greater
-/// stays. So it may be repeated, in any order, into an empty or a filled store. Of price lists the one that was put in use
-/// last on either side is in use afterwards, and of two records of a project the later one stays.
+/// stays. So it may be repeated, in any order, into an empty or a filled store. Of price lists the one that was put
+/// in use last on either side is in use afterwards, and of two records of a project the later one stays.
 ///
-/// A store without [price lists](crate::PriceStore) or [projects](crate::ProjectStore) exports none, and skips those of a
-/// part.
+/// A store without [price lists](crate::PriceStore) or [projects](crate::ProjectStore) exports none, and skips those
+/// of a part.
 #[async_trait]
 pub trait BackupStore: Send + Sync + fmt::Debug {
     /// Returns the number of the schema of exported rows. Rows of a greater one are refused.

@@ -12,16 +12,16 @@ pub(crate) const DIFFERENCES_MAX: usize = 100;
 
 /// Saves states of a store and restores them exactly.
 ///
-/// A rollback begins a new [`Epoch`](bridge_core::Epoch). Writes of operations that began in an older one, cursors included, are refused
-/// from then on. So the store holds the checkpoint's state and nothing else until [`resume`](Self::resume), and
-/// afterwards only what is added in the new epoch.
+/// A rollback begins a new [`Epoch`](bridge_core::Epoch). Writes of operations that began in an older one, cursors
+/// included, are refused from then on. So the store holds the checkpoint's state and nothing else until
+/// [`resume`](Self::resume), and afterwards only what is added in the new epoch.
 #[async_trait]
 pub trait CheckpointStore: Send + Sync + fmt::Debug {
     /// Returns the store's epoch and mode.
     async fn state(&self) -> Result<StoreState, BridgeError>;
 
-    /// Saves the present state under this name. Writers need not stop: what they write meanwhile may or may not be in it,
-    /// but it has no cursor of rows that it lacks.
+    /// Saves the present state under this name. Writers need not stop: what they write meanwhile may or may not be in
+    /// it, but it has no cursor of rows that it lacks.
     ///
     /// # Errors
     ///
@@ -52,9 +52,10 @@ pub trait CheckpointStore: Send + Sync + fmt::Debug {
         name: &CheckpointName,
     ) -> Result<CheckpointComparison, BridgeError>;
 
-    /// Restores the checkpoint's state, and begins a new epoch in [`StoreMode::Direct`](bridge_core::StoreMode::Direct). The replaced state becomes a
-    /// checkpoint itself, whose name is returned. An interrupted rollback has either changed nothing or is completed by
-    /// the next [`migrate`](crate::TokenStore::migrate).
+    /// Restores the checkpoint's state, and begins a new epoch in
+    /// [`StoreMode::Direct`](bridge_core::StoreMode::Direct). The replaced state becomes a checkpoint itself, whose
+    /// name is returned. An interrupted rollback has either changed nothing or is completed by the next
+    /// [`migrate`](crate::TokenStore::migrate).
     ///
     /// # Errors
     ///

@@ -14,7 +14,8 @@ pub trait HostStore: Send + Sync + fmt::Debug {
     /// Returns the digest of the host's records of sources. Far cheaper than the records.
     async fn sources_digest(&self, host: &HostName) -> Result<SourcesDigest, BridgeError>;
 
-    /// Returns the activity of every host with a record of a source, or with an operation on record that ended since then, by name.
+    /// Returns the activity of every host with a record of a source, or with an operation on record that ended since
+    /// then, by name.
     async fn host_activity(&self, since: Timestamp) -> Result<Vec<HostActivity>, BridgeError>;
 }
 

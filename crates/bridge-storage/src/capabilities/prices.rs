@@ -33,9 +33,9 @@ use crate::query::ResponseFilter;
 /// ```
 #[async_trait]
 pub trait PriceStore: Send + Sync + fmt::Debug {
-    /// Stores a price list under the digest of its catalog and puts it in use: all responses are priced by it from then
-    /// on. Nothing is written if it is in use already, and the lists from before stay. Of several programs with different
-    /// lists the last one wins.
+    /// Stores a price list under the digest of its catalog and puts it in use: all responses are priced by it from
+    /// then on. Nothing is written if it is in use already, and the lists from before stay. Of several programs with
+    /// different lists the last one wins.
     ///
     /// Returns whether anything was written.
     async fn use_prices(&self, digest: &str, rows: &[PriceRow], now: Timestamp) -> Result<bool, BridgeError>;
@@ -43,11 +43,11 @@ pub trait PriceStore: Send + Sync + fmt::Debug {
     /// Returns the digest of the price list in use; `None` if none was stored.
     async fn prices_in_use(&self) -> Result<Option<String>, BridgeError>;
 
-    /// Returns the price list of this digest. It prices responses as the store does, to the last digit. A digest that was
-    /// never stored is an error.
+    /// Returns the price list of this digest. It prices responses as the store does, to the last digit. A digest that
+    /// was never stored is an error.
     async fn price_list(&self, digest: &str) -> Result<Arc<PriceList>, BridgeError>;
 
-    /// Returns what the responses cost that a filter admits, by model and reason for having no price. Without a price list
-    /// in use all are of unknown models.
+    /// Returns what the responses cost that a filter admits, by model and reason for having no price. Without a price
+    /// list in use all are of unknown models.
     async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError>;
 }

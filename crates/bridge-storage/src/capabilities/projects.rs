@@ -18,7 +18,7 @@ pub trait ProjectStore: Send + Sync + fmt::Debug {
     /// Returns the records, by name.
     async fn project_records(&self) -> Result<Vec<ProjectRecord>, BridgeError>;
 
-    /// Stores records. Of two of the same name the later one stays; of two of the same time, the one stored last. When it
-    /// returns they are durable.
+    /// Stores records. Of two of the same name the later one stays; of two of the same time, the one stored last.
+    /// When it returns they are durable.
     async fn put_project_records(&self, records: &[ProjectRecord]) -> Result<(), BridgeError>;
 }

@@ -78,12 +78,12 @@ impl fmt::Debug for AccessToken {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait AccessTokens: fmt::Debug + Send + Sync {
-    /// Returns the current token without waiting. Called before every use of a connection, so a program may renew its token
-    /// ahead of time.
+    /// Returns the current token without waiting. Called before every use of a connection, so a program may renew its
+    /// token ahead of time.
     fn current(&self) -> AccessToken;
 
-    /// Gets a token in place of [`current`](Self::current), which was refused. Called by one task at a time; the refused
-    /// call is repeated with the new token.
+    /// Gets a token in place of [`current`](Self::current), which was refused. Called by one task at a time; the
+    /// refused call is repeated with the new token.
     fn renew(&self) -> HookFuture<'_>;
 }
 

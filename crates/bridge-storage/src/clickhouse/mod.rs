@@ -182,7 +182,8 @@ impl ClickHouseStore {
             self.pass_breaker(operation).await?;
             let token = pool.access_token();
             let result = match self.attempt(pool, operation, &work).await {
-                // A refused call did nothing, so a single request can be repeated; work of several requests may have begun.
+                // A refused call did nothing, so a single request can be repeated; work of several requests may have
+                // begun.
                 Err(error) if retry.max_retries > 0 && pool.renew_token(token, &error).await => {
                     self.attempt(pool, operation, &work).await
                 }

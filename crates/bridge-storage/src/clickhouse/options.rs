@@ -171,9 +171,10 @@ impl ClickHouseOptions {
     /// database (`bridge` if it has none). The store adds what it needs itself. The client's type is that of
     /// [`clickhouse_rs`](crate::clickhouse_rs): depend on the same minor version.
     ///
-    /// The store's own connections reject responses that do not come from the database, for example from a proxy, before
-    /// any row counts as stored. So do a client's if its connector is a [`GuardedConnector`](crate::GuardedConnector).
-    /// Errors name the host that [`with_host_name`](Self::with_host_name) sets.
+    /// The store's own connections reject responses that do not come from the database, for example from a proxy,
+    /// before any row counts as stored. So do a client's if its connector is a
+    /// [`GuardedConnector`](crate::GuardedConnector). Errors name the host that
+    /// [`with_host_name`](Self::with_host_name) sets.
     ///
     /// ```
     /// use bridge_storage::clickhouse_rs::Client;
@@ -225,8 +226,8 @@ impl ClickHouseOptions {
         self
     }
 
-    /// Takes the address, user and password from a locator, which is asked again whenever the database cannot be reached
-    /// or rejects the password.
+    /// Takes the address, user and password from a locator, which is asked again whenever the database cannot be
+    /// reached or rejects the password.
     ///
     /// # Errors
     ///
@@ -286,16 +287,16 @@ impl ClickHouseOptions {
         Ok(self.with_access_tokens(Arc::new(tokens)))
     }
 
-    /// Authenticates by access tokens from this source instead of user and password. A new one is requested whenever the
-    /// database, or a gateway in front of it, rejects the current one.
+    /// Authenticates by access tokens from this source instead of user and password. A new one is requested whenever
+    /// the database, or a gateway in front of it, rejects the current one.
     #[must_use]
     pub fn with_access_tokens(mut self, tokens: Arc<dyn AccessTokens>) -> Self {
         self.credentials = Credentials::Tokens(tokens);
         self
     }
 
-    /// Adds an HTTP header to every request, for example for a gateway in front of the database. Its value never appears
-    /// in any output.
+    /// Adds an HTTP header to every request, for example for a gateway in front of the database. Its value never
+    /// appears in any output.
     ///
     /// # Errors
     ///

@@ -8,8 +8,8 @@ use super::sources::{activity, record};
 use super::{at, host, response, session};
 use crate::{SourceFilter, SourceRecord, SummaryFilter, TokenStore, UpsertOptions, activity_facts};
 
-/// A session's activity counts each of its files once, though copies lie on other hosts and in other files, and the time
-/// of files that ran at once is not added up. What is not known is not zero.
+/// A session's activity counts each of its files once, though copies lie on other hosts and in other files, and the
+/// time of files that ran at once is not added up. What is not known is not zero.
 pub async fn activity_counts_each_file_once(store: &dyn TokenStore) {
     let mut other = response(2, 0);
     other.session = session("unknown");

@@ -71,8 +71,8 @@ pub use sums::*;
 pub use writing::*;
 
 /// Makes a test of every check. Takes the name of an `async fn` that returns an empty, migrated store, and the
-/// capabilities that the store offers: `audit`, `checkpoints`, `hosts`, `integrity`, `prices`, `probes` and `projects`. Backups need an `async fn` of
-/// another such store besides: `; backup into other`.
+/// capabilities that the store offers: `audit`, `checkpoints`, `hosts`, `integrity`, `prices`, `probes` and
+/// `projects`. Backups need an `async fn` of another such store besides: `; backup into other`.
 #[macro_export]
 macro_rules! conformance_tests {
     ($fresh:path $(: $($capability:ident),+)? $(; backup into $other:path)?) => {

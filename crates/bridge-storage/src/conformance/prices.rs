@@ -110,8 +110,8 @@ pub async fn whatever_has_no_price_is_listed(store: &dyn TokenStore) {
     assert_eq!(unpriced().await, both);
 }
 
-/// A summary has the cost of its session's responses if that was asked for and a price list is in use. What has no price is
-/// part of it.
+/// A summary has the cost of its session's responses if that was asked for and a price list is in use. What has no
+/// price is part of it.
 pub async fn summaries_have_the_costs_of_their_responses(store: &dyn TokenStore) {
     let mut unknown = ResponseUsage { session: session("t"), ..of_n0(2) };
     unknown.model = "n7".parse().ok();

@@ -219,8 +219,8 @@ async fn the_database_prices_each_response_as_the_library_does() {
     assert_dashboard(&store, &catalog, &rows.into_values().collect::<Vec<_>>()).await;
 }
 
-/// A dashboard by session, each of which is a response, has the costs that the library computes; all its sums are those of
-/// the store in memory, that has its own code.
+/// A dashboard by session, each of which is a response, has the costs that the library computes; all its sums are
+/// those of the store in memory, that has its own code.
 async fn assert_dashboard(store: &ClickHouseStore, catalog: &Catalog, rows: &[ResponseUsage]) {
     let projects: BTreeSet<_> = rows.iter().filter_map(|row| row.project.clone()).collect();
     for project in projects {

@@ -198,8 +198,8 @@ async fn each_role_has_exactly_the_permissions_it_needs() {
     roles.assert_refused(&writer, &ESCAPES).await;
 }
 
-/// Without a schema and without the right to create one, a start fails with the SQL that is missing; with that SQL, run by
-/// an administrator, it succeeds.
+/// Without a schema and without the right to create one, a start fails with the SQL that is missing; with that SQL,
+/// run by an administrator, it succeeds.
 #[tokio::test]
 async fn the_error_of_a_missing_schema_is_the_sql_that_creates_it() {
     let roles = RoleEngine::start();

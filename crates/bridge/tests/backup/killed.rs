@@ -17,9 +17,10 @@ use crate::backup::{bridge, fill, history, over};
 const URL: &str = "BRIDGE_TEST_EXPORT_URL";
 const FOLDER: &str = "BRIDGE_TEST_EXPORT_FOLDER";
 
-/// Not a test: the entry point of the child process, which runs this binary again.
+/// Exports until it is killed.
 #[tokio::test]
-async fn exporting_program() {
+#[ignore = "not a test: the entry point of the program that the test below kills"]
+async fn subprocess_exporting() {
     let (Ok(url), Some(folder)) = (std::env::var(URL), std::env::var_os(FOLDER)) else { return };
     let store: Arc<dyn TokenStore> =
         Arc::new(ClickHouseStore::new(ClickHouseOptions::from_url(&url).unwrap()).unwrap());
@@ -31,7 +32,7 @@ async fn exporting_program() {
 
 fn exporting(url: &str, folder: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "backup::killed::exporting_program"])
+        .args(["--exact", "backup::killed::subprocess_exporting", "--ignored"])
         .env(URL, url)
         .env(FOLDER, folder)
         .stdout(Stdio::null())

@@ -26,7 +26,7 @@ use transcripts::Transcripts;
 const DEADLINE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operators_day() {
+async fn an_operator_survives_bad_data_and_an_outage_in_one_day() {
     let day = Day::configured().await;
     let morning = day.backfills_the_history().await;
     day.creates_a_checkpoint(&morning).await;

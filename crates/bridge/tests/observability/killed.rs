@@ -35,9 +35,10 @@ fn store_at(url: &str) -> Arc<dyn TokenStore> {
     Arc::new(ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap()).unwrap())
 }
 
-/// Not a test: the entry point of the child process, which runs this binary again and ends by a signal.
+/// Runs the operations until it is killed by a signal.
 #[tokio::test]
-async fn storing_program() {
+#[ignore = "not a test: the entry point of the program that the tests kill"]
+async fn subprocess_storing() {
     let (Ok(url), Some(folder)) = (std::env::var(URL), std::env::var_os(FOLDER)) else { return };
     let folder = Path::new(&folder);
     let audit = match std::env::var_os(SPOOL) {
@@ -96,13 +97,13 @@ async fn run(bridge: &EnhancedTokenDatabaseBridge, folder: &Path, operation: &st
 /// This test binary as a program that runs one of the entry points.
 fn program(entry: &str) -> Command {
     let mut program = Command::new(std::env::current_exe().unwrap());
-    program.args(["--exact", &format!("observability::killed::{entry}")]);
+    program.args(["--exact", &format!("observability::killed::{entry}"), "--ignored"]);
     program
 }
 
 /// Starts the child process and waits until this operation has returned.
 fn run_until(operation: &str, url: &str, folder: &Path) -> Child {
-    let mut program = program("storing_program");
+    let mut program = program("subprocess_storing");
     started(program.env(URL, url).env(FOLDER, folder).env(LAST, operation), &format!("returned {operation}"))
 }
 
@@ -161,7 +162,7 @@ async fn what_a_killed_process_spooled_is_written_by_the_next() {
     std::fs::create_dir(&transcripts).unwrap();
     store.migrate().await.unwrap();
     let (last, _) = OPERATIONS[OPERATIONS.len() - 1];
-    let mut program = program("storing_program");
+    let mut program = program("subprocess_storing");
     program.env(URL, database.writer_url()).env(FOLDER, &transcripts).env(LAST, last).env(SPOOL, &spool);
     let running = started(&mut program, &format!("returned {last}"));
 
@@ -175,9 +176,10 @@ async fn what_a_killed_process_spooled_is_written_by_the_next() {
     assert_audited(&*store, OPERATIONS.len()).await;
 }
 
-/// Not a test: the entry point of a child process that is killed while its rows are on their way to the store.
+/// Is killed while its rows are on their way to the store.
 #[tokio::test]
-async fn interrupted_program() {
+#[ignore = "not a test: the entry point of the program that the test below kills"]
+async fn subprocess_interrupted() {
     let Some(spool) = std::env::var_os(SPOOL) else { return };
     if std::env::var_os(URL).is_some() {
         return;
@@ -196,7 +198,7 @@ async fn interrupted_program() {
 #[tokio::test]
 async fn an_operation_that_is_killed_before_its_end_is_on_record() {
     let folder = tempfile::tempdir().unwrap();
-    end(started(program("interrupted_program").env(SPOOL, folder.path()), "storing"), "-KILL");
+    end(started(program("subprocess_interrupted").env(SPOOL, folder.path()), "storing"), "-KILL");
     let store = Arc::new(InMemoryStore::default());
     next_bridge(store.clone(), folder.path()).shutdown().await.unwrap();
     let records = store.audit_records(&AuditFilter::default()).await.unwrap();

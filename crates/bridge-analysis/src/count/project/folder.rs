@@ -2,8 +2,9 @@
 
 use super::path::Style;
 
-/// A path in the name of a folder: the client writes `-` for every UTF-16 unit but ASCII letters and digits, so an `é` is one
-/// and an emoji two. Of a longer name it keeps the first 200 units, and appends `-` and a hash of the path.
+/// A path in the name of a folder: the client writes `-` for every UTF-16 unit but ASCII letters and digits, so an
+/// `é` is one and an emoji two. Of a longer name it keeps the first 200 units, and appends `-` and a hash of the
+/// path.
 #[derive(Debug)]
 pub(super) struct EncodedFolder {
     units: Vec<u16>,
@@ -19,8 +20,8 @@ impl EncodedFolder {
 
     /// Returns the path that the folder is named after, with the letters that the folder has.
     ///
-    /// Of a long name, that is the path with its hash. Clients hash in two ways, of which one is known; if none has it, it is
-    /// the shortest path that is too long, so that all that are inside belong together.
+    /// Of a long name, that is the path with its hash. Clients hash in two ways, of which one is known; if none has
+    /// it, it is the shortest path that is too long, so that all that are inside belong together.
     pub(super) fn find<'p>(&self, style: Style, paths: impl Iterator<Item = &'p str>) -> Option<String> {
         let mut shortest = None;
         for path in paths {
@@ -44,8 +45,8 @@ impl EncodedFolder {
     }
 }
 
-/// Returns the path, if the name is its: with the letters of the name if their case does not matter. A `truncated` name is
-/// that of a longer path.
+/// Returns the path, if the name is its: with the letters of the name if their case does not matter. A `truncated`
+/// name is that of a longer path.
 fn spelled(name: &[u16], path: &str, style: Style, truncated: bool) -> Option<String> {
     let (mut units, mut spelled) = (name.iter().copied(), String::with_capacity(path.len()));
     let mut is_longer = false;

@@ -14,18 +14,19 @@ use self::worktree::{Worktree, split_encoded};
 /// The project and worktree of a record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The path of the working tree in its [normal form](path::normal_form), or the name of its folder if no path is known.
+    /// The path of the working tree in its [normal form](path::normal_form), or the name of its folder if no path is
+    /// known.
     pub(crate) project: Option<ProjectName>,
     /// The name of the client's worktree.
     pub(crate) worktree: Option<AttributionValue>,
 }
 
-/// Returns the place of a record with this `cwd`, in a transcript in this folder. By these texts alone: no file is looked up,
-/// so that the same record has the same place on every machine.
+/// Returns the place of a record with this `cwd`, in a transcript in this folder. By these texts alone: no file is
+/// looked up, so that the same record has the same place on every machine.
 ///
-/// The client keeps a project's transcripts in a folder that is named after the path that it was started in. The records'
-/// `cwd` follows the session into subfolders. So the project is the ancestor of `cwd` (or `cwd` itself) that the folder is
-/// named after; if there is none, `cwd`. A worktree of the client counts for its repository.
+/// The client keeps a project's transcripts in a folder that is named after the path that it was started in. The
+/// records' `cwd` follows the session into subfolders. So the project is the ancestor of `cwd` (or `cwd` itself) that
+/// the folder is named after; if there is none, `cwd`. A worktree of the client counts for its repository.
 pub(crate) fn place_of(folder: Option<&str>, cwd: Option<&str>) -> Place {
     let (project, worktree) = match (folder, cwd) {
         (folder, Some(cwd)) => of_path(folder, cwd),

@@ -82,7 +82,8 @@ impl<'a> Copies<'a> {
 
 /// Returns whether a restore failed because the backup does not have one of the tables.
 fn lacks_a_table(error: &BridgeError) -> bool {
-    matches!(error, BridgeError::Storage { message, .. } if server_code::in_message(message) == Some(server_code::BACKUP_ENTRY_NOT_FOUND))
+    let BridgeError::Storage { message, .. } = error else { return false };
+    server_code::in_message(message) == Some(server_code::BACKUP_ENTRY_NOT_FOUND)
 }
 
 fn copies_of(tables: &[&str]) -> String {

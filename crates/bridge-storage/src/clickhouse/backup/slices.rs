@@ -3,8 +3,8 @@
 use super::copies::copy_name;
 use crate::clickhouse::schema::topology::SHARDING;
 
-/// The slices of a table, cut as it is spread over shards, so that all versions of a row are in one slice, and a price list
-/// is never imported in part.
+/// The slices of a table, cut as it is spread over shards, so that all versions of a row are in one slice, and a
+/// price list is never imported in part.
 #[derive(Debug)]
 pub(crate) struct Slices {
     pub(crate) table: &'static str,

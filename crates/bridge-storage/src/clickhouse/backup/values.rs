@@ -37,8 +37,8 @@ impl Values {
 
     fn value(self, table: &str, column: &str) -> String {
         let Self { exported, begun_in } = self;
-        // Rows that a rollback removed may still have a cursor. It stays void: with no revision, and with the oldest possible
-        // modification time.
+        // Rows that a rollback removed may still have a cursor. It stays void: with no revision, and with the oldest
+        // possible modification time.
         let or = |otherwise: &str| format!("if(epoch = {exported}, {column}, {otherwise})");
         match (table, column) {
             (_, "epoch") => format!("toUInt32({begun_in})"),

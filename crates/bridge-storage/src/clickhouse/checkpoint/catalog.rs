@@ -17,7 +17,8 @@ use crate::clickhouse::schema::topology::Topology;
 /// - `token_usage`, `source_files`: what is live.
 /// - `…_run_RUN`: an unfinished copy, or the `source_files` of the checkpoint whose metadata names the run.
 /// - `token_usage_checkpoint_NAME`: a checkpoint. It gets this name when it is complete.
-/// - `token_usage_claim_EPOCH`: the claim of the rollback that begins this epoch. It is empty; its metadata names the run.
+/// - `token_usage_claim_EPOCH`: the claim of the rollback that begins this epoch. It is empty; its metadata names the
+///   run.
 /// - `…_rollback_EPOCH_TURN`: what a rollback is about to make live, and, after the exchange, what it replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DataTable {
@@ -186,8 +187,8 @@ impl TableCatalog {
         self.tables.get(table).map(|found| found.metadata.clone()).unwrap_or_default()
     }
 
-    /// Returns the tables whose definition was lost and recreated: the live ones first, because the metadata of the others
-    /// depends on theirs.
+    /// Returns the tables whose definition was lost and recreated: the live ones first, because the metadata of the
+    /// others depends on theirs.
     pub(crate) fn repaired(&self) -> Vec<&str> {
         let repaired = self.tables.iter().filter(|(_, found)| found.metadata.is_repaired);
         let mut names: Vec<&str> = repaired.map(|(name, _)| name.as_str()).collect();

@@ -82,8 +82,8 @@ impl<'a> Rollback<'a> {
     /// Takes the next step: exchange both tables, save what they replaced, drop the claim.
     async fn step(&self) -> Result<DdlOutcome> {
         match (&self.sources, &self.usage) {
-            // Sources before rows: a crash in between leaves old cursors over new rows, which costs a re-read. The other
-            // way round, there would be cursors of rows that the rollback took back.
+            // Sources before rows: a crash in between leaves old cursors over new rows, which costs a re-read. The
+            // other way round, there would be cursors of rows that the rollback took back.
             (Some(sources), _) if !sources.is_replaced() => self.exchange(DataTable::Sources, sources).await,
             (_, Some(usage)) if !usage.is_replaced() && self.is_over(DataTable::Sources) => {
                 self.exchange(DataTable::Usage, usage).await

@@ -1,5 +1,5 @@
-//! The keys by which the view `token_costs` finds the prices of a response: numbers that a binary search or a small table
-//! finds, in the order of what they are made of.
+//! The keys by which the view `token_costs` finds the prices of a response: numbers that a binary search or a small
+//! table finds, in the order of what they are made of.
 //!
 //! - The period key of a name: its place among all names, then the first instant of the period.
 //! - The size key of a mode in a period: the period's place among all, the mode, then the least size.
@@ -27,8 +27,8 @@ pub(crate) struct PriceKeys {
     pub(crate) line: u32,
 }
 
-/// Returns the keys of each price; `None` if there are more names, periods, geographies or modes than the keys have room
-/// for.
+/// Returns the keys of each price; `None` if there are more names, periods, geographies or modes than the keys have
+/// room for.
 pub(crate) fn keys(rows: &[PriceRow]) -> Option<Vec<PriceKeys>> {
     let names = sorted(rows.iter().map(|row| &*row.name));
     let places = sorted(rows.iter().map(|row| &*row.geography));

@@ -57,8 +57,8 @@ struct ReadPrice {
 }
 
 impl ClickHouseStore {
-    /// Returns the prices of all stored models, by the price list of this digest or the one in use; `None` if none is in
-    /// use.
+    /// Returns the prices of all stored models, by the price list of this digest or the one in use; `None` if none is
+    /// in use.
     pub(crate) async fn price_table(
         &self,
         digest: Option<&str>,

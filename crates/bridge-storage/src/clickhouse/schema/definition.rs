@@ -7,9 +7,9 @@ use crate::clickhouse::checkpoint::metadata::TableMetadata;
 /// The end of a table's definition whose metadata is unknown.
 const NO_METADATA: &str = "COMMENT";
 
-/// Returns the definition of the bridge's table of this name, as it follows `ATTACH TABLE name`: columns, engine and a
-/// comment which states that it was repaired. Works for any prefix, for copies and for checkpoints. `None` for views and
-/// for other programs' tables.
+/// Returns the definition of the bridge's table of this name, as it follows `ATTACH TABLE name`: columns, engine and
+/// a comment which states that it was repaired. Works for any prefix, for copies and for checkpoints. `None` for
+/// views and for other programs' tables.
 ///
 /// For [`EngineOptions::table_definitions`] of the embedded engine, which does not start if a definition is truncated.
 ///

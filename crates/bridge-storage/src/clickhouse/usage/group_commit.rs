@@ -1,9 +1,9 @@
 //! Group commit: while one upsert is under way, small ones that arrive wait, and then share a look-up and an insert.
 //!
-//! A round trip and a part on disk cost the same for one row as for thousands, and the database handles them one after
-//! another: without groups, ten callers who store one row each take ten times as long as one. A caller that arrives when
-//! nothing is under way pays nothing for this. The requests of a group carry the correlation id of the caller that
-//! writes it.
+//! A round trip and a part on disk cost the same for one row as for thousands, and the database handles them one
+//! after another: without groups, ten callers who store one row each take ten times as long as one. A caller that
+//! arrives when nothing is under way pays nothing for this. The requests of a group carry the correlation id of the
+//! caller that writes it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -25,7 +25,8 @@ pub(crate) const WORTH_TOKENS: &str =
 ///
 /// A sum in 64 bits over fewer than [`NARROW_ROWS`] responses without such a counter cannot wrap, even over all four
 /// counters together.
-pub(crate) const IS_LARGE: &str = "(bitOr(bitOr(input_tokens, output_tokens), bitOr(cache_creation_tokens, cache_read_tokens)) >= 4294967296)";
+pub(crate) const IS_LARGE: &str = "(bitOr(bitOr(input_tokens, output_tokens), \
+     bitOr(cache_creation_tokens, cache_read_tokens)) >= 4294967296)";
 
 /// See [`IS_LARGE`]: 2^30 rows of four counters below 2^32 sum to less than 2^64.
 pub(crate) const NARROW_ROWS: u64 = 1 << 30;

@@ -115,8 +115,8 @@ impl ClickHouseStore {
         .await
     }
 
-    /// Returns what is stored under the candidates' keys. First reads only the key column and whether a row is a marker:
-    /// most keys are new, and that shows it.
+    /// Returns what is stored under the candidates' keys. First reads only the key column and whether a row is a
+    /// marker: most keys are new, and that shows it.
     async fn look_up(
         &self,
         candidates: &[Candidate<'_>],
@@ -222,7 +222,8 @@ impl ClickHouseStore {
     }
 }
 
-/// Returns the stored row of each key. Without `FINAL` all versions not merged yet are found; the greatest is the stored one.
+/// Returns the stored row of each key. Without `FINAL` all versions not merged yet are found; the greatest is the
+/// stored one.
 fn greatest_versions(
     found: impl ExactSizeIterator<Item = Result<(ResponseKey, Stored), BridgeError>>,
 ) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {

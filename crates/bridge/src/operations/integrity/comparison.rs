@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bridge_core::{
-    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, Origin, ResponseKey, ResponseUsage,
+    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, ResponseKey, ResponseUsage,
     ResponseVersion, RuleRevision, SessionId, SupersededKey,
 };
 use bridge_storage::{StoredResponse, StoredScope};
@@ -74,18 +74,14 @@ impl Comparison {
         row: Option<ResponseUsage>,
         live: &LiveResponses,
     ) {
-        let is_no_response = stored.usage.as_ref().is_some_and(|usage| !usage.origin.is_counted());
-        if is_no_response && !is_repeated && row.is_none() && stored.is_intact() {
+        let usage = stored.usage.as_ref();
+        let is_counted = usage.is_none_or(|usage| usage.origin.is_counted());
+        if !is_counted && !is_repeated && row.is_none() && stored.is_intact() {
             return;
         }
-        // A read with FINAL returns a key once. Twice means that the table is no longer the bridge's own.
-        let usage = stored.usage.as_ref();
         self.newest_revision =
             self.newest_revision.max(usage.map_or(RuleRevision::NONE, |row| row.rule_revision));
-        let is_marker = usage.is_some_and(|row| row.origin == Origin::Covered);
-        if is_marker && row.is_none() && stored.is_intact() && !is_repeated {
-            return;
-        }
+        // A read with FINAL returns a key once. Twice means that the table is no longer the bridge's own.
         let kind = if is_repeated {
             Some(DifferenceKind::Duplicated)
         } else {
@@ -187,7 +183,7 @@ fn difference(
         if live.supersede(usage, stored.version).is_some() {
             return Some(DifferenceKind::Outdated);
         }
-        let is_double = !usage.counts.is_zero() && live.say(usage);
+        let is_double = !usage.counts.is_zero() && live.contains_content(usage);
         return Some(match is_double {
             true => DifferenceKind::Duplicated,
             false => live.surplus(usage, DifferenceKind::OnlyStored),

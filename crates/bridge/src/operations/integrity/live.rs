@@ -92,7 +92,7 @@ impl LiveResponses {
     }
 
     /// Returns whether some response has exactly this content, whatever its key.
-    pub(super) fn say(&self, row: &ResponseUsage) -> bool {
+    pub(super) fn contains_content(&self, row: &ResponseUsage) -> bool {
         let versions = self.versions.get_or_init(|| {
             let worth_tokens = self.history.responses().filter(|response| !response.counts.is_zero());
             worth_tokens.map(|response| content_version(response.to_usage())).collect()
@@ -101,7 +101,7 @@ impl LiveResponses {
     }
 }
 
-/// Returns the version of what the row says of the response, without force and without the assignment.
+/// Returns the version of a row's content, without force and without the assignment.
 fn content_version(row: ResponseUsage) -> ResponseVersion {
     ResponseUsage { forced: 0, assignment: SharedAssignment::default(), ..row }.version()
 }
