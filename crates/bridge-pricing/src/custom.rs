@@ -103,7 +103,10 @@ impl CustomPrices {
     /// Returns a warning for each entry whose model matches none of these models. `catalog` includes the entries.
     #[must_use]
     pub fn unused(&self, catalog: &Catalog, models: &BTreeSet<&str>) -> Vec<Problem> {
-        let is_priced = |model: &str| models.iter().any(|name| catalog.is_priced_as(name, model));
+        let is_priced = |model: &str| {
+            let own = catalog.own_name(model).unwrap_or(model);
+            models.iter().any(|name| catalog.is_priced_as(name, own))
+        };
         let is_named = |alias: &str| models.iter().any(|name| catalog.own_name(name) == Some(alias));
         let prices = self.prices.iter().map(|price| (&price.location, &price.model));
         let discounts =
@@ -124,8 +127,9 @@ impl CustomPrices {
     #[must_use]
     pub fn lacking(&self, catalog: &Catalog) -> Vec<Problem> {
         let problem = |price: &CustomPrice| {
+            let model = catalog.own_name(&price.model).unwrap_or(&price.model);
             let replaced = catalog.entries().iter().filter(|entry| {
-                entry.period().and(&price.period).is_some() && entry.names().any(|name| name == price.model)
+                entry.period().and(&price.period).is_some() && entry.names().any(|name| name == model)
             });
             let known: BTreeSet<_> =
                 replaced.flat_map(|entry| kinds(&entry.rates, entry.web_search)).collect();
