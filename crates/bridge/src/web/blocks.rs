@@ -65,6 +65,6 @@ pub(super) async fn blocks(
     let length = parameters.choice("length", &LENGTHS).unwrap_or_default();
     let query = query(&mut parameters, web.now());
     parameters.finish()?;
-    let work = async { Ok(BlocksAnswer::from(caller.bridge.dashboard().blocks(query, length).await?)) };
+    let work = async { Ok(BlocksAnswer::from(caller.dashboard().blocks(query, length).await?)) };
     web.answer(key, work).await
 }
