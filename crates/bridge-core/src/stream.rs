@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DamageCounts, DamagedLine, SessionId, TokenChanges};
+use crate::{CostChange, DamageCounts, DamagedLine, SessionId, TokenChanges};
 
 /// The position up to which a stream is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,10 @@ pub struct StreamResult {
     pub new_responses: u64,
     /// Changes of the sessions' totals.
     pub changes: BTreeMap<SessionId, TokenChanges>,
+    /// Cost of the rows that were written for each of those sessions, and of those that they replaced, by the price list in
+    /// use: its tokens are those of `changes`. Empty if none is in use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cost_changes: BTreeMap<SessionId, CostChange>,
     /// Damage in the lines read. A pending line is an incomplete last one: it is not stored, and is expected again.
     pub damage: DamageCounts,
     /// The first damaged lines.
@@ -64,5 +68,30 @@ impl StreamResult {
     #[must_use]
     pub fn tokens(&self) -> i64 {
         self.changes.values().fold(0, |sum, changes| sum.saturating_add(changes.tokens()))
+    }
+
+    /// Returns the change of all sessions' cost; `None` if no price list is in use, or nothing changed.
+    ///
+    /// ```
+    /// use bridge_core::{Cost, CostChange, SessionId, StreamResult, TokenChanges};
+    ///
+    /// let mut result = StreamResult::default();
+    /// assert_eq!(result.cost_change(), None);
+    ///
+    /// let session = SessionId::new("8f14e45f")?;
+    /// let cost = Cost { amount: "0.25".parse().unwrap(), ..Cost::default() };
+    /// result.changes.insert(session.clone(), TokenChanges::default());
+    /// result.cost_changes.insert(session, CostChange::new(cost, Cost::default()));
+    /// assert_eq!(result.cost_change().unwrap().amount().to_string(), "$0.25");
+    /// # Ok::<(), bridge_core::InvalidValue>(())
+    /// ```
+    #[must_use]
+    pub fn cost_change(&self) -> Option<CostChange> {
+        let mut sum = CostChange::default();
+        // A sum without one of its parts would not be that of `tokens`.
+        for session in self.changes.keys() {
+            sum.add(self.cost_changes.get(session)?);
+        }
+        (!self.changes.is_empty()).then_some(sum)
     }
 }

@@ -2,12 +2,14 @@
 //! the bridge's HTTP API, which the page reads.
 //!
 //! Run `cargo run --release -p embed` and open <http://127.0.0.1:8080>. The first argument sets another address, further
-//! ones are additional host names (`embed 0.0.0.0:8080 tokens.example`); requests for other hosts are rejected. `ETB_…`
-//! variables override `bridge_config.yaml`, which is read from the current folder. Ctrl-C and SIGTERM stop the service
-//! within seconds, with exit code 0.
+//! ones are additional host names (`embed 0.0.0.0:8080 tokens.example`); requests for other hosts are rejected.
+//! `--no-cost` hides costs on the page. `ETB_…` variables override `bridge_config.yaml`, which is read from the current
+//! folder. Ctrl-C and SIGTERM stop the service within seconds, with exit code 0; an option that it does not know ends it
+//! with 2.
 
 use std::error::Error;
 use std::io;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
@@ -25,20 +27,51 @@ const READERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval at which the recorder sums up its samples, which pile up between scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(run());
-    runtime.shutdown_timeout(READERS_TIMEOUT);
-    outcome
+/// The command line.
+struct Arguments {
+    address: String,
+    /// Host names besides the address.
+    names: Vec<String>,
+    shows_cost: bool,
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+impl Arguments {
+    /// Parses the arguments after the program's name. Returns the first unknown option as the error.
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let (options, mut values): (Vec<_>, Vec<_>) =
+            arguments.partition(|argument| argument.starts_with('-'));
+        if let Some(unknown) = options.iter().find(|option| *option != "--no-cost") {
+            return Err(format!(
+                "unknown option {unknown}; usage: embed [--no-cost] [ADDRESS [HOST_NAME]...]"
+            ));
+        }
+        let names = values.split_off(values.len().min(1));
+        let address = values.pop().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+        Ok(Self { address, names, shows_cost: options.is_empty() })
+    }
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            eprintln!("embed: {problem}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(run(arguments));
+    runtime.shutdown_timeout(READERS_TIMEOUT);
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let shutdown = shutdown_signal()?;
     tokio::pin!(shutdown);
     let service = tokio::select! {
         () = &mut shutdown => return Ok(()),
-        started = start() => started?,
+        started = start(arguments) => started?,
     };
     web::serve(service.listener, service.router, shutdown).await;
     // Does not wait long for an unavailable database: the store is consistent, and the next start resumes the
@@ -58,20 +91,19 @@ struct RunningService {
     router: Router,
 }
 
-async fn start() -> Result<RunningService, Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+async fn start(arguments: Arguments) -> Result<RunningService, Box<dyn Error>> {
     let metrics = install_recorder()?;
     let config = BridgeConfig::from_yaml_file("bridge_config.yaml")?.with_process_env()?;
     let bridge = config.build().await?;
     let sync_task = bridge.keep_in_sync(Duration::from_secs(5), |_| {});
-    let listener = web::listen(&address).await?;
+    let listener = web::listen(&arguments.address).await?;
     let bound = listener.local_addr()?;
     let page = PageOptions::default().with_zone(TimeZone::system());
+    let page = if arguments.shows_cost { page } else { page.without_cost() };
     let options = WebOptions::default().with_metrics(move || metrics.render()).with_page(page);
     let router = web::protect(
         web::router(bridge.clone(), options),
-        AllowedHosts::of_listener(bound).with_names(arguments),
+        AllowedHosts::of_listener(bound).with_names(arguments.names),
     );
     println!("http://{bound}");
     Ok(RunningService { bridge, _sync_task: sync_task, listener, router })

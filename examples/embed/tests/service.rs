@@ -26,7 +26,12 @@ struct Service {
 impl Service {
     /// Starts the service in this folder, which contains its configuration and transcripts.
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    fn start_with(folder: &Path, options: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_embed"))
+            .args(options)
             .arg("127.0.0.1:0")
             .current_dir(folder)
             .env("ETB_SOURCES_PATHS", folder.join("projects"))
@@ -149,6 +154,36 @@ fn unknown_hosts_are_rejected_and_every_response_has_security_headers() {
     let (status, head, _) = request(&service.address, "/assets/page.js", "localhost");
     assert!(status == 200 && head.contains("content-type: text/javascript"), "{head}");
     service.stop_with("TERM");
+}
+
+#[test]
+fn costs_are_on_the_page_unless_they_are_hidden() {
+    let (folder, transcript) = prepare_folder();
+    // A million tokens of output at $15.
+    let priced =
+        line(2, 1_000_000).replace(r#""stop_reason""#, r#""model":"claude-sonnet-4-5","stop_reason""#);
+    File::options().append(true).open(&transcript).unwrap().write_all(priced.as_bytes()).unwrap();
+    for (options, shows_cost) in [(&[][..], true), (&["--no-cost"], false)] {
+        let service = Service::start_with(folder.path(), options);
+        service.wait_for(1_000_040);
+        for path in ["/?range=all", "/sessions?range=all", "/sessions/s"] {
+            let (status, page) = service.get(path);
+            assert!(status == 200 && page.contains("1,000,040"), "{status}: {page}");
+            assert_eq!(page.contains("$15.00"), shows_cost, "{options:?} {path}: {page}");
+            assert_eq!(page.contains("Cost"), shows_cost, "{options:?} {path}: {page}");
+        }
+        service.stop_with("TERM");
+    }
+}
+
+#[test]
+fn an_unknown_option_is_a_wrong_command_line() {
+    let (folder, _) = prepare_folder();
+    let program = env!("CARGO_BIN_EXE_embed");
+    let ended = Command::new(program).arg("--no-costs").current_dir(folder.path()).output().unwrap();
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{message}");
+    assert!(message.contains("unknown option --no-costs"), "{message}");
 }
 
 #[test]

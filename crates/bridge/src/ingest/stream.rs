@@ -143,7 +143,7 @@ impl<'a> StreamFeed<'a> {
         let mut result = StreamResult::default();
         result.source.clone_from(&source.recorded);
         result.position = known.position();
-        Self { ingest, source, state, writer: Writer::new(ingest, known.epoch), result }
+        Self { ingest, source, state, writer: Writer::new(ingest, known.epoch).with_costs(), result }
     }
 
     /// Returns the offset of the next byte.
@@ -230,6 +230,8 @@ impl<'a> StreamFeed<'a> {
         (result.records_stored, result.new_responses) = (self.writer.written(), self.writer.new);
         result.changes = std::mem::take(&mut self.writer.changes);
         result.changes.retain(|_, changes| !changes.is_empty());
+        result.cost_changes = self.writer.take_costs();
+        result.cost_changes.retain(|session, _| result.changes.contains_key(session));
         Ok(result)
     }
 }

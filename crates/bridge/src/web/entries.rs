@@ -19,8 +19,9 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 
 use super::Web;
-use super::answers::Count;
+use super::answers::{CostChangeAnswer, Count};
 use super::context::{Caller, limit_body};
+use super::figures::FLAG;
 use super::options::EntriesOptions;
 use super::parameters::{Parameters, session_id};
 use super::problem::{Problem, ProblemKind};
@@ -49,6 +50,7 @@ async fn append(
     let session = session_id(id)?;
     let mut parameters = Parameters::parse(raw.as_deref());
     let place = Place::take(&mut parameters);
+    let with_cost = parameters.choice("cost", &FLAG).unwrap_or_default();
     parameters.finish()?;
     let format = Format::of(&headers)?;
     let body = body.map_err(|error| unread(&error, options))?;
@@ -58,7 +60,7 @@ async fn append(
     let entries = entries.map_err(|error| Problem::new(ProblemKind::InvalidEntries, error.to_string()))?;
     // Boxed: the futures of operations are large.
     let result = Box::pin(caller.bridge.append(&session, place.of(entries))).await?;
-    super::json(StatusCode::OK, &EntriesAnswer::from(result))
+    super::json(StatusCode::OK, &EntriesAnswer::new(&result, with_cost))
 }
 
 fn unread(error: &BytesRejection, options: EntriesOptions) -> Problem {
@@ -160,6 +162,9 @@ struct EntriesAnswer {
     new_responses: Count,
     /// The change of all totals.
     tokens: Change,
+    /// The change of all costs, if it was asked for and there are prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_change: Option<CostChangeAnswer>,
     damage: Damage,
     duration_seconds: f64,
 }
@@ -183,8 +188,8 @@ impl From<DamageCounts> for Damage {
     }
 }
 
-impl From<StreamResult> for EntriesAnswer {
-    fn from(result: StreamResult) -> Self {
+impl EntriesAnswer {
+    fn new(result: &StreamResult, with_cost: bool) -> Self {
         Self {
             success: result.success,
             expected: Count(result.position.lines),
@@ -193,6 +198,7 @@ impl From<StreamResult> for EntriesAnswer {
             records_stored: Count(result.records_stored),
             new_responses: Count(result.new_responses),
             tokens: Change(result.tokens()),
+            cost_change: with_cost.then(|| result.cost_change()).flatten().map(CostChangeAnswer::from),
             damage: result.damage.into(),
             duration_seconds: result.processing_time.as_secs_f64(),
         }

@@ -52,7 +52,7 @@ pub(super) const ORDERS: [(&str, GroupOrder); 9] = [
 pub(super) const DIRECTIONS: [(&str, Direction); 2] =
     [("descending", Direction::Descending), ("ascending", Direction::Ascending)];
 
-const FLAG: [(&str, bool); 4] = [("true", true), ("false", false), ("1", true), ("0", false)];
+pub(super) const FLAG: [(&str, bool); 4] = [("true", true), ("false", false), ("1", true), ("0", false)];
 
 /// The time range that the parameters give, and its zone.
 pub(super) fn time_range(parameters: &mut Parameters, now: Timestamp) -> (TimeRange, TimeZone) {

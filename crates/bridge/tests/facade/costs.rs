@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge::pricing::{Catalog, Cost};
+use bridge::pricing::{Catalog, Cost, CostChange};
 use bridge::storage::{InMemoryStore, SummaryFilter, TokenStore};
+use bridge::stream::{SessionEntries, StreamResult, TranscriptStream};
 use bridge::{
     BackfillOptions, EnhancedTokenDatabaseBridge, SessionId, SummaryQuery, SyncMode, SyncOptions, SyncResult,
 };
@@ -83,6 +84,66 @@ async fn a_synchronization_states_by_how_much_each_session_got_dearer() {
     }
     assert!(changed > 10 && replaced > 2, "{changed} changes, {replaced} with replaced responses");
     assert!(setup.sync().await.iter().all(|result| result.cost_change.is_none()), "nothing changed");
+}
+
+/// Checks the stated change of each session against the stored costs. Returns the number of sessions that changed, and of
+/// those with replaced responses.
+fn check_stream(
+    result: &StreamResult,
+    before: &BTreeMap<SessionId, Cost>,
+    after: &BTreeMap<SessionId, Cost>,
+) -> (u64, u64) {
+    assert!(result.success, "{result:?}");
+    let stated: Vec<_> = result.cost_changes.keys().collect();
+    assert_eq!(stated, result.changes.keys().collect::<Vec<_>>());
+    let mut sum = CostChange::default();
+    for (session, change) in &result.cost_changes {
+        let of = |costs: &BTreeMap<_, Cost>| costs.get(session).copied().unwrap_or_default();
+        let mut expected = of(before);
+        expected.add(&change.added);
+        assert_eq!(expected.saturating_sub(change.removed), of(after), "{session}");
+        assert_eq!(change.tokens(), i128::from(result.changes[session].tokens()), "{session}");
+        sum.add(change);
+    }
+    let is_changed = !result.changes.is_empty();
+    assert_eq!(result.cost_change(), is_changed.then_some(sum));
+    let is_replacing = result.cost_changes.values().filter(|change| change.removed.priced_tokens > 0);
+    (result.changes.len() as u64, is_replacing.count() as u64)
+}
+
+#[tokio::test]
+async fn what_is_pushed_or_read_from_a_stream_states_by_how_much_each_session_got_dearer() {
+    for is_pushed in [true, false] {
+        let setup = setup();
+        assert!(setup.bridge.dashboard().use_prices(Catalog::shipped()).await.unwrap());
+        let (mut changed, mut replaced) = (0, 0);
+        for part in 1..=7 {
+            for (number, (path, content)) in setup.files.iter().enumerate() {
+                let before = setup.costs().await;
+                let content = &content[..content.len() * part / 7];
+                let result = if is_pushed {
+                    let session = SessionId::new(format!("session-{number}")).unwrap();
+                    let entries = SessionEntries::from_ndjson(content.to_vec()).with_first(0);
+                    setup.bridge.append(&session, entries).await.unwrap()
+                } else {
+                    let stream = TranscriptStream::new(path.to_str().unwrap());
+                    setup.bridge.read_stream(&stream, content).await.unwrap()
+                };
+                let (sessions, with_replaced) = check_stream(&result, &before, &setup.costs().await);
+                (changed, replaced) = (changed + sessions, replaced + with_replaced);
+            }
+        }
+        assert!(changed > 10 && replaced > 2, "{changed} changes, {replaced} with replaced responses");
+    }
+}
+
+#[tokio::test]
+async fn without_a_price_list_a_push_states_no_cost() {
+    let setup = setup();
+    let entries = SessionEntries::from_ndjson(setup.files[0].1.clone());
+    let result = setup.bridge.append(&SessionId::new("s").unwrap(), entries).await.unwrap();
+    assert!(!result.changes.is_empty());
+    assert_eq!((result.cost_changes.len(), result.cost_change()), (0, None));
 }
 
 #[tokio::test]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use bridge::storage::InMemoryStore;
+use bridge::pricing::Catalog;
+use bridge::storage::{InMemoryStore, PriceStore};
 use bridge::web::{EntriesOptions, router};
 use bridge::{Actor, AuditFilter};
-use bridge_testkit::fixtures::line;
+use bridge_testkit::fixtures::{line, now};
 use serde_json::{Value, json};
 
 use crate::web::{bridge_of, fresh, get, push, send, service};
@@ -54,6 +55,41 @@ async fn entries_count_once_however_often_and_in_whichever_format_they_are_pushe
     assert_eq!(facts_of(&answer), rest);
     assert_eq!(total(&service).await, "50");
     assert_eq!(get(&service, "/api/v1/sessions/s").await.of("Session", 200)["lines"], "3");
+}
+
+#[tokio::test]
+async fn a_push_states_its_cost_if_it_is_asked_to() {
+    let store = Arc::new(InMemoryStore::default());
+    let catalog = Catalog::shipped();
+    let prices: Vec<_> = catalog.rows().collect();
+    store.use_prices(&catalog.digest().to_string(), &prices, now()).await.unwrap();
+    let options = fresh().with_entries(EntriesOptions::default());
+    let service = router(bridge_of(store), options);
+    let priced = |id, output| {
+        let mut entry: Value = serde_json::from_str(&line("s", id, output)).unwrap();
+        entry["message"]["model"] = json!("claude-opus-4-20250514");
+        entry.to_string() + "\n"
+    };
+    let (partial, whole) = (priced(1, 1_000), priced(1, 2_000));
+    let answer = pushed(&service, "?first=0", LINES, partial.clone()).await;
+    assert_eq!(
+        (&answer["tokens"], answer.get("cost_change")),
+        (&json!("1000"), None),
+        "it was not asked for"
+    );
+    // Another snapshot of the response: a thousand more tokens of output at $75 per million.
+    let answer = pushed(&service, "?first=1&cost=true", LINES, whole.clone()).await;
+    let change = &answer["cost_change"];
+    let amounts = [&change["amount"], &change["added"]["amount"], &change["removed"]["amount"]];
+    assert_eq!(amounts, ["0.075", "0.15", "0.075"]);
+    let answer = pushed(&service, "?first=1&cost=true", LINES, whole).await;
+    assert_eq!((&answer["tokens"], answer.get("cost_change")), (&json!("0"), None), "nothing changed");
+    let unpriced = pushed(&taking(EntriesOptions::default()), "?cost=true", LINES, partial).await;
+    assert_eq!(
+        (&unpriced["tokens"], unpriced.get("cost_change")),
+        (&json!("1000"), None),
+        "there are no prices"
+    );
 }
 
 #[tokio::test]

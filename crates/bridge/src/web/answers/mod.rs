@@ -11,4 +11,4 @@ mod sums;
 pub(super) use dashboard::{Dashboard, GroupsAnswer, PricedByAnswer, ReceiptAnswer, Totals, TrendAnswer};
 pub(super) use operation::{AuditPage, Health, Status};
 pub(super) use sessions::{Expiring, Limit, Limits, Session};
-pub(super) use sums::{Count, Sums};
+pub(super) use sums::{CostChangeAnswer, Count, Sums};

@@ -1,6 +1,6 @@
 //! Counts, sums and costs, which many answers contain.
 
-use bridge_core::{Cost, ExtraCounts, Money, ReceiptLine, Timestamp, TokenCounts};
+use bridge_core::{Cost, CostChange, ExtraCounts, Money, ReceiptLine, Timestamp, TokenCounts};
 use bridge_storage::UsageSums;
 use serde::{Serialize, Serializer};
 
@@ -70,6 +70,20 @@ impl From<Cost> for CostAnswer {
             priced_tokens: Count(cost.priced_tokens),
             unpriced_tokens: Count(cost.unpriced_tokens),
         }
+    }
+}
+
+/// A change in dollars, with what was added and what it replaced.
+#[derive(Serialize)]
+pub(in crate::web) struct CostChangeAnswer {
+    amount: Money,
+    added: CostAnswer,
+    removed: CostAnswer,
+}
+
+impl From<CostChange> for CostChangeAnswer {
+    fn from(change: CostChange) -> Self {
+        Self { amount: change.amount(), added: change.added.into(), removed: change.removed.into() }
     }
 }
 
