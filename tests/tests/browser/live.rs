@@ -78,6 +78,7 @@ fn a_page_whose_data_is_old_says_since_when() {
         assert_eq!(browser.evaluate(banner), text, "{page}");
         let age = "document.querySelector('.as-of').textContent";
         assert_eq!(browser.evaluate(age), "Last transcript stored 20 min. ago", "{page}");
+        assert_eq!(browser.evaluate("document.querySelector('#live').textContent"), "Not synchronized");
     }
     assert_content(&mut browser, &service);
 }

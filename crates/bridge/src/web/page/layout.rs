@@ -136,7 +136,7 @@ impl Frame {
     fn stale(&self) -> Markup {
         html! {
             @if let Some(since) = self.stale_since {
-                p.banner.fair role="status" {
+                p.banner.fair #stale role="status" {
                     strong { "Synchronization seems to have stopped." }
                     " It was last complete " (relative(since, &self.view.zone)) ". "
                     a href=(self.link(Tab::Status.path(), &self.view.first_page())) { "Status" }
@@ -169,7 +169,7 @@ impl Frame {
                     (self.filter_form())
                 }
                 @if let Some(stored) = age.last_sync {
-                    p.as-of { "Last transcript stored " (relative(stored, &view.zone)) }
+                    p.as-of { span.wide { "Last transcript " } "stored " (relative(stored, &view.zone)) }
                 }
                 @if !view.conditions.is_empty() {
                     ul.chips aria-label="Active filters" {

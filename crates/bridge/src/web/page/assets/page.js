@@ -238,9 +238,13 @@ function pathOf(node, root) {
 
 function showLive(isLive) {
   const live = document.getElementById("live");
-  const text = isLive ? "Live" : `Not up to date, as of ${new Date(updatedAt).toLocaleTimeString()}`;
+  // The page is live, its data may not be.
+  const isOld = isLive && document.getElementById("stale") !== null;
+  const current = isOld ? "Not synchronized" : "Live";
+  const text = isLive ? current : `Not up to date, as of ${new Date(updatedAt).toLocaleTimeString()}`;
   live.hidden = false;
   live.classList.toggle("stale", !isLive);
+  live.classList.toggle("old", isOld);
   if (live.textContent !== text) live.textContent = text;
 }
 
