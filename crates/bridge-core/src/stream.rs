@@ -48,8 +48,8 @@ pub struct StreamResult {
     pub new_responses: u64,
     /// Changes of the sessions' totals.
     pub changes: BTreeMap<SessionId, TokenChanges>,
-    /// Cost of the rows that were written for each of those sessions, and of those that they replaced, by the price list in
-    /// use: its tokens are those of `changes`. Empty if none is in use.
+    /// Cost of the rows that were written for each of those sessions, and of those that they replaced, by the price
+    /// list in use: its tokens are those of `changes`. Empty if none is in use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cost_changes: BTreeMap<SessionId, CostChange>,
     /// Damage in the lines read. A pending line is an incomplete last one: it is not stored, and is expected again.
