@@ -1,4 +1,4 @@
-//! Untrusted text on its way to a terminal or log.
+//! Untrusted text for a terminal or log.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};

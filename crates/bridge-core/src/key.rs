@@ -63,7 +63,7 @@ impl ResponseKey {
         message_id.as_ref().len() >= UNIQUE_MESSAGE_ID_BYTES_MIN
     }
 
-    /// Returns the key of the iteration at `position` of this response, for origins that are responses of their own.
+    /// Returns the key of the iteration at `position` of this response, for origins that are separate responses.
     #[must_use]
     pub fn iteration(self, origin: Origin, position: u64) -> Self {
         let kind = match origin {

@@ -47,13 +47,13 @@ pub struct Receipt {
     pub from_iterations: ReceiptLine,
     /// Tokens by which iterations raise the counters of a usage that reports too few.
     pub raised: ReceiptLine,
-    /// Advisors' iterations, each a response of its own.
+    /// Advisors' iterations, each a separate response.
     pub advisor: ReceiptLine,
-    /// Compaction steps, each a response of its own.
+    /// Compaction steps, each a separate response.
     pub compaction: ReceiptLine,
-    /// Attempts that were refused before a fallback answered, each a response of its own.
+    /// Attempts that were refused before a fallback answered, each a separate response.
     pub declined: ReceiptLine,
-    /// Iterations of unknown types that the top level leaves out, each a response of its own.
+    /// Iterations of unknown types that the top level leaves out, each a separate response.
     pub other: ReceiptLine,
     /// Earlier and repeated snapshots of a response in the same file.
     pub repeats_within_files: ReceiptLine,

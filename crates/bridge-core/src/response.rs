@@ -18,15 +18,15 @@ pub enum Origin {
     Nested,
     /// The iterations of a usage whose own counters are all 0.
     Iterations,
-    /// An advisor's iteration, a response of its own.
+    /// An advisor's iteration, a separate response.
     Advisor,
     /// A session's sums that an embedder brought without responses.
     Summed,
-    /// A compaction step of a request, a response of its own.
+    /// A compaction step of a request, a separate response.
     Compaction,
-    /// An attempt that was refused before a fallback answered, a response of its own.
+    /// An attempt that was refused before a fallback answered, a separate response.
     Declined,
-    /// An iteration of a type that this version does not know, a response of its own.
+    /// An iteration of a type that this version does not know, a separate response.
     Other,
     /// Not a response: the marker under which all versions of a key count nothing, because its tokens are counted under
     /// other keys.

@@ -240,46 +240,8 @@ fn use_engine(
     let start_path = folder.file("start.lock");
     let start = open_lock(&start_path)?;
     lock::exclusive(&start, &start_path, deadline)?;
-
-    let engine_path = folder.file("engine.lock");
-    let mut engine_lock = open_lock(&engine_path)?;
-    let mut supervisor: Option<Supervisor> = None;
-    let endpoint = loop {
-        match engine_lock.try_lock() {
-            Ok(()) => {
-                if let Some(supervisor) = supervisor {
-                    return Err(supervisor.reason(folder));
-                }
-                // No engine runs, and under both locks no other program can start one.
-                observer(EngineEvent::Starting { data_folder: folder.root().to_owned() });
-                for repaired in repair(folder, launch.table_definitions)? {
-                    observer(repaired.into_event());
-                }
-                supervisor = Some(launch.run(engine_lock)?);
-                engine_lock = open_lock(&engine_path)?;
-            }
-            Err(TryLockError::Error(error)) => return Err(EngineError::io("lock", &engine_path)(error)),
-            // An engine is running, starting, restarting or stopping: the next rounds will show.
-            Err(TryLockError::WouldBlock) => {
-                if let Some(endpoint) = endpoint::answering(folder, deadline)
-                    && is_meant_to_run(folder)?
-                {
-                    break endpoint;
-                }
-            }
-        }
-        // The files to wait for are gone with the folder. (An ephemeral one is removed by a failing supervisor, whose
-        // reason the next round reads.)
-        if launch.on_exit == OnExit::Keep && !folder.holds(&users) {
-            supervisor.into_iter().for_each(Supervisor::release);
-            return Err(EngineError::DataDirRemoved { path: folder.root().to_owned() });
-        }
-        if !deadline.pause() {
-            supervisor.into_iter().for_each(Supervisor::release);
-            return Err(EngineError::Unresponsive { waited: deadline.limit(), log: folder.log() });
-        }
-    };
-    // Also where the program that started it was killed before it could record it.
+    let Running { endpoint, supervisor, engine_lock } = run(launch, &users, deadline, observer)?;
+    // Not only by the program that started it: that one may have been killed before it could record the version.
     if let Some(from) = version::complete(folder)? {
         observer(EngineEvent::Upgraded { from });
     }
@@ -299,6 +261,62 @@ fn use_engine(
         users,
         engine_lock,
     })
+}
+
+/// An engine that answers.
+struct Running {
+    endpoint: Endpoint,
+    /// Its supervisor, if this program started it.
+    supervisor: Option<Supervisor>,
+    engine_lock: File,
+}
+
+/// Waits until the engine of the folder answers, and starts it if it does not run. The caller holds the start lock.
+fn run(
+    launch: &Launch<'_>,
+    users: &File,
+    deadline: &Deadline,
+    observer: &mut dyn FnMut(EngineEvent),
+) -> Result<Running, EngineError> {
+    let folder = launch.folder;
+    let engine_path = folder.file("engine.lock");
+    let mut engine_lock = open_lock(&engine_path)?;
+    let mut supervisor: Option<Supervisor> = None;
+    loop {
+        match engine_lock.try_lock() {
+            Ok(()) => {
+                if let Some(supervisor) = supervisor {
+                    return Err(supervisor.reason(folder));
+                }
+                // No engine runs, and under both locks no other program can start one.
+                observer(EngineEvent::Starting { data_folder: folder.root().to_owned() });
+                for repaired in repair(folder, launch.table_definitions)? {
+                    observer(repaired.into_event());
+                }
+                supervisor = Some(launch.run(engine_lock)?);
+                engine_lock = open_lock(&engine_path)?;
+            }
+            Err(TryLockError::Error(error)) => return Err(EngineError::io("lock", &engine_path)(error)),
+            // An engine is running, starting, restarting or stopping: the next rounds will show.
+            Err(TryLockError::WouldBlock) => {
+                if let Some(endpoint) = endpoint::answering(folder, deadline)
+                    && is_meant_to_run(folder)?
+                {
+                    return Ok(Running { endpoint, supervisor, engine_lock });
+                }
+            }
+        }
+        // The files to wait for are gone with the folder. (An ephemeral one is removed by a failing supervisor, whose
+        // reason the next round reads.)
+        if launch.on_exit == OnExit::Keep && !folder.holds(users) {
+            supervisor.into_iter().for_each(Supervisor::release);
+            return Err(EngineError::DataDirRemoved { path: folder.root().to_owned() });
+        }
+        if !deadline.pause() {
+            supervisor.into_iter().for_each(Supervisor::release);
+            return Err(EngineError::Unresponsive { waited: deadline.limit(), log: folder.log() });
+        }
+    }
 }
 
 /// Returns whether a supervisor keeps the answering engine running. An engine still answers for a moment after its

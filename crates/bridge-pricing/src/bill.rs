@@ -33,7 +33,7 @@ pub struct Bill<'a> {
     pub above: u64,
     /// The geography's factor on the prices of tokens.
     pub geography: Factor,
-    /// What the discount takes off.
+    /// The discount.
     pub discount: Option<Percent>,
     /// One line per kind with a nonzero quantity.
     pub parts: Vec<Part>,

@@ -82,7 +82,7 @@ pub struct Discount {
     pub model: Option<String>,
     /// When it applies.
     pub period: Period,
-    /// What it takes off.
+    /// The percentage that is taken off.
     pub percent: Percent,
 }
 

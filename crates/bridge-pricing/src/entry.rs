@@ -31,7 +31,7 @@ pub struct Entry {
     /// unless unrestricted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub geographies: BTreeMap<String, Factor>,
-    /// What a user's discount takes off everything.
+    /// The user's discount on everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discount: Option<Percent>,
     /// The prices of tokens, by mode and size.

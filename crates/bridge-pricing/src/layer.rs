@@ -11,7 +11,7 @@ use crate::{
 
 /// A catalog under construction: each layer cuts the entries at the bounds of its period.
 #[derive(Debug)]
-struct Layered {
+struct LayeredCatalog {
     entries: Vec<Entry>,
     problems: Vec<Problem>,
 }
@@ -40,7 +40,7 @@ impl Catalog {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with(&self, custom: &CustomPrices) -> Result<Self, Vec<Problem>> {
-        let mut layered = Layered { entries: self.entries().to_vec(), problems: Vec::new() };
+        let mut layered = LayeredCatalog { entries: self.entries().to_vec(), problems: Vec::new() };
         layered.prices(&custom.prices);
         custom.aliases.iter().for_each(|alias| layered.alias(alias));
         layered.discounts(&custom.discounts);
@@ -61,7 +61,7 @@ impl Discount {
     }
 }
 
-impl Layered {
+impl LayeredCatalog {
     fn prices(&mut self, prices: &[CustomPrice]) {
         let new: Vec<_> = prices.iter().map(|price| self.entry(price)).collect();
         for (place, (price, entry)) in prices.iter().zip(&new).enumerate() {

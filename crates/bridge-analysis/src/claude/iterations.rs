@@ -8,7 +8,7 @@ use crate::claude::fields::{UsageDecoder, UsageFields};
 use crate::count::snapshot::{Counted, Extras};
 use crate::json::{Raw, array_items, read_object, string_bytes};
 
-/// An iteration that the top level leaves out: a response of its own.
+/// An iteration that the top level leaves out: a separate response.
 #[derive(Debug)]
 pub(crate) struct Apart<'a> {
     pub(crate) origin: Origin,
@@ -36,7 +36,7 @@ struct Sums {
     fallback: Option<(u64, Counted)>,
     fallbacks: u64,
     unknown: Option<Counted>,
-    /// Entries that are always responses of their own.
+    /// Entries that are always separate responses.
     always_apart: u64,
 }
 
@@ -120,7 +120,7 @@ impl<'a> Iterations<'a> {
         self.sums.serving()
     }
 
-    /// Calls `visit` with each entry that is a response of its own.
+    /// Calls `visit` with each entry that is a separate response.
     pub(crate) fn visit_apart(&self, mut visit: impl FnMut(Apart<'a>)) {
         if !self.has_apart {
             return;

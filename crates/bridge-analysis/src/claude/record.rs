@@ -213,7 +213,7 @@ fn origin(usage: &Usage<'_>, nested: bool) -> Origin {
     }
 }
 
-/// Reads an iteration that is a response of its own, finished when its parent is.
+/// Reads an iteration that is a separate response, finished when its parent is.
 fn read_apart(parent: &Snapshot<'_>, apart: &Apart<'_>, sink: &mut impl SnapshotSink) {
     // An empty name names no model.
     let model = text(apart.model).filter(|model| *model != "\"\"");

@@ -32,7 +32,7 @@ pub(crate) fn read_usage<'a>(fields: &UsageFields<'a>) -> Result<Usage<'a>, BadU
 }
 
 impl<'a> Usage<'a> {
-    /// Calls `visit` with each iteration that is a response of its own.
+    /// Calls `visit` with each iteration that is a separate response.
     pub(crate) fn visit_apart(&self, visit: impl FnMut(Apart<'a>)) {
         if let Some(iterations) = &self.iterations {
             iterations.visit_apart(visit);

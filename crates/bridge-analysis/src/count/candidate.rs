@@ -10,7 +10,7 @@ use crate::count::context::Context;
 use crate::count::request::RequestPlace;
 use crate::count::snapshot::Extras;
 
-/// A snapshot on its way to the table, its names replaced by the place of their context.
+/// A snapshot that is added to the table, its names replaced by the place of their context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) key: ResponseKey,

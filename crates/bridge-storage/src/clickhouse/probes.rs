@@ -34,7 +34,7 @@ struct DiskRow {
 }
 
 impl ClickHouseStore {
-    /// Makes one attempt on a connection of its own. An answer closes the circuit; the caller interprets a failure.
+    /// Makes one attempt on a separate connection. An answer closes the circuit; the caller interprets a failure.
     async fn look<T, F>(
         &self,
         operation: &'static str,

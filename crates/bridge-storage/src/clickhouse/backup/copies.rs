@@ -93,7 +93,7 @@ impl<'a> Copies<'a> {
         Ok(engine_full[..end.unwrap_or(engine_full.len())].to_owned())
     }
 
-    /// Records the epoch in a table of its own, for a backup that has no manifest.
+    /// Records the epoch in a separate table, for a backup that has no manifest.
     pub(crate) async fn write_epoch(&self) -> Result<(), BridgeError> {
         let (table, epoch) = (copy_name(EPOCH), self.epoch);
         self.run(&format!(

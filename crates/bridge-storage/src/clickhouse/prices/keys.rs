@@ -27,7 +27,7 @@ pub(crate) struct PriceKeys {
     pub(crate) line: u32,
 }
 
-/// Maximum number of limits of size: so many the statement of a dashboard tells apart.
+/// Maximum number of limits of size: a dashboard's statement has room for no more.
 const SIZES_MAX: usize = 7;
 
 /// Returns the keys of each price; `None` if there are more names, periods, geographies, sizes or modes than the keys have

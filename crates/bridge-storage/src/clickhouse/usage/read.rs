@@ -207,7 +207,7 @@ impl ClickHouseStore {
         Ok(summaries)
     }
 
-    /// Adds what the sessions cost, by a query of its own: that of a dashboard, which prices each response.
+    /// Adds what the sessions cost, by a separate query: that of a dashboard, which prices each response.
     async fn add_costs(
         &self,
         summaries: &mut [TokenSummaryRecord],
@@ -234,7 +234,7 @@ impl ClickHouseStore {
         Ok(())
     }
 
-    /// Adds what happened in the sessions, by a query of its own, which only metadata costs.
+    /// Adds what happened in the sessions, by a separate query, which only metadata costs.
     async fn add_activity(&self, summaries: &mut [TokenSummaryRecord]) -> Result<(), BridgeError> {
         if summaries.is_empty() {
             return Ok(());
