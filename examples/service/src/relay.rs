@@ -145,7 +145,8 @@ mod tests {
         let (address, inner_address) = (outer.local_addr().unwrap(), inner.local_addr().unwrap());
         tokio::spawn(async move {
             loop {
-                tokio::spawn(serve(inner.accept().await.unwrap().0));
+                let (stream, _) = inner.accept().await.unwrap();
+                tokio::spawn(serve(stream));
             }
         });
         let entrance = Entrance { acceptor: None, proxy_addresses: Arc::default() };
