@@ -74,7 +74,7 @@ fn a_page_whose_data_is_old_says_since_when() {
     for page in ["/?range=all", "/breakdown?range=all", "/sessions?range=all"] {
         browser.open(&service.url(page));
         let banner = "document.querySelector('.banner').textContent";
-        let text = "Synchronization seems to have stopped. It was last complete 20 min. ago. Status";
+        let text = "Synchronization seems to have stopped. Last completed 20 min. ago. Status";
         assert_eq!(browser.evaluate(banner), text, "{page}");
         let age = "document.querySelector('.as-of').textContent";
         assert_eq!(browser.evaluate(age), "Last transcript stored 20 min. ago", "{page}");

@@ -376,7 +376,7 @@ async fn pages_state_the_age_of_the_data_and_warn_when_synchronizing_has_stopped
     let _ = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
     for target in ["/?range=all", "/breakdown?range=all", "/sessions?range=all"] {
         let html = html(&page, target).await;
-        let stored = html.split("Last transcript stored").nth(1).unwrap_or_default();
+        let stored = html.split(r#"<p class="as-of">"#).nth(1).unwrap_or_default();
         assert!(stored.split("</time>").next().unwrap().contains(&synchronized), "{target}: {html}");
     }
     clock.set(now().saturating_add(Duration::from_mins(15)));

@@ -138,7 +138,7 @@ impl Frame {
             @if let Some(since) = self.stale_since {
                 p.banner.fair #stale role="status" {
                     strong { "Synchronization seems to have stopped." }
-                    " It was last complete " (relative(since, &self.view.zone)) ". "
+                    " Last completed " (relative(since, &self.view.zone)) ". "
                     a href=(self.link(Tab::Status.path(), &self.view.first_page())) { "Status" }
                 }
             }
