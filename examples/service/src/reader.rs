@@ -85,16 +85,14 @@ pub async fn reading_bridge(
     Ok(Some(bridge_of(config, store)?.build()))
 }
 
-/// Returns a bridge that records nothing, because its user could not, and does not check its own health.
+/// Returns a bridge that records nothing, because its user could not. Health, budgets and sources are those of the bridge
+/// that writes.
 fn bridge_of(config: &BridgeConfig, store: ClickHouseStore) -> Result<BridgeBuilder, Failure> {
     let audit = AuditOptions::default().with_operations(AuditedOperations::Nothing);
     Ok(EnhancedTokenDatabaseBridge::builder(Arc::new(store))
-        .sources(&config.sources.paths)
         .analyzer(config.analyzer_options().map_err(Failure::settings)?)
         .activity_pause(config.sources.activity_pause)
         .cache(config.caching)
-        .monitoring(config.monitoring)
-        .budgets(config.budgets.clone())
         .audit(audit))
 }
 

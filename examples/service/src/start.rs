@@ -160,11 +160,11 @@ fn router(
         .with_queries_max(limits.queries_max.get())
         .with_metrics(move || metrics.render())
         .with_page(page);
-    let own = web::router(bridge.clone(), options.clone());
-    let routes = match reader {
-        Some(reader) => access::split_by_user(own, web::router(reader.clone(), options)),
-        None => own,
+    let options = match reader {
+        Some(reader) => options.with_reader(reader.clone()),
+        None => options,
     };
+    let routes = web::router(bridge.clone(), options);
     let names = settings.listen.names.iter().chain(&settings.listen.proxy).cloned();
     let hosts = AllowedHosts::of_listener(address).with_names(names);
     let router = web::protect(access::with_token(routes, token), hosts);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bridge_core::{BridgeError, LimitEvent, SessionId, TimeRange, Timestamp};
-use bridge_storage::{Dimension, GroupPage, ResponseFilter, SourceFilter, UsageSums};
+use bridge_storage::{Dimension, GroupPage, PricedBy, ResponseFilter, SourceFilter, UsageSums};
 
 use super::adapter::{DashboardBridgeAdapter, filter};
 use super::query::DashboardQuery;
@@ -70,13 +70,19 @@ impl DashboardBridgeAdapter {
         }
     }
 
-    async fn read_blocks(&self, query: DashboardQuery, length: BlockLength) -> Result<Blocks, BridgeError> {
+    async fn read_blocks(
+        &self,
+        mut query: DashboardQuery,
+        length: BlockLength,
+    ) -> Result<Blocks, BridgeError> {
         let range = query.responses.time.validated()?;
         let as_of = self.clock.now();
         let limits = self.limits(&query.responses).await?;
         let recorded = recorded(&limits, length);
         let sums = match self.span(&query, length).await? {
-            Some((first, end)) => {
+            Some((first, end, digest)) => {
+                // All blocks by one price list, whatever is put in use meanwhile.
+                query.prices = query.prices.or(digest);
                 let bounds = recorded.iter().flat_map(|window| [window.start, window.end]);
                 let bounds = bounds.filter(|bound| first < *bound && *bound < end).collect();
                 self.step_sums(&query, (first, end), &bounds).await?
@@ -99,16 +105,32 @@ impl DashboardBridgeAdapter {
         let is_in_range = |block: &UsageBlock| {
             range.start.is_none_or(|start| start < block.end) && range.end.is_none_or(|end| block.start < end)
         };
-        Ok(Blocks { range, as_of, length, blocks: blocks.filter(is_in_range).collect() })
+        let blocks: Vec<_> = blocks.filter(is_in_range).collect();
+        let priced_by = self.priced_by(query, &blocks).await?;
+        Ok(Blocks { range, as_of, length, blocks, priced_by })
+    }
+
+    /// Returns the price list of the blocks, and what it has no price for. All responses between the first and the last block
+    /// lie in one.
+    async fn priced_by(
+        &self,
+        mut query: DashboardQuery,
+        blocks: &[UsageBlock],
+    ) -> Result<Option<PricedBy>, BridgeError> {
+        let (Some(first), Some(last), true) = (blocks.first(), blocks.last(), query.cost) else {
+            return Ok(None);
+        };
+        query.responses.time = TimeRange { start: Some(first.start), end: Some(last.end) };
+        Ok(self.store.dashboard(&filter(&query, Vec::new())).await?.priced_by)
     }
 
     /// Returns the first and the last instant whose responses are read: whole blocks, from a point on that makes the bounds
-    /// independent of the range. `None` without any response.
+    /// independent of the range; and the digest of the price list in use. `None` without any response.
     async fn span(
         &self,
         query: &DashboardQuery,
         length: BlockLength,
-    ) -> Result<Option<(Timestamp, Timestamp)>, BridgeError> {
+    ) -> Result<Option<(Timestamp, Timestamp, Option<String>)>, BridgeError> {
         let mut all = query.clone();
         let range = all.responses.time;
         all.responses.time = TimeRange {
@@ -118,10 +140,11 @@ impl DashboardBridgeAdapter {
             },
             end: range.end.map(|end| end.saturating_add(length.duration())),
         };
-        let totals = self.store.dashboard(&filter(&all, Vec::new())).await?.totals;
-        let first = totals.first_time.map(hour_of);
-        let end = totals.last_time.map(|last| last.saturating_add(Duration::from_millis(1)));
-        Ok(first.zip(end))
+        let data = self.store.dashboard(&filter(&all, Vec::new())).await?;
+        let first = data.totals.first_time.map(hour_of);
+        let end = data.totals.last_time.map(|last| last.saturating_add(Duration::from_millis(1)));
+        let digest = data.priced_by.map(|prices| prices.digest);
+        Ok(first.zip(end).map(|(first, end)| (first, end, digest)))
     }
 
     /// Returns the sums of the responses in each hour and between the bounds of recorded windows.

@@ -29,7 +29,17 @@ fn a_written_response_is_served_and_both_signals_end_the_service() {
     // The bridge that synchronizes answers, not the reader, who could not write.
     let writes = r#""probe":"write","state":"healthy""#;
     assert!(health.status == 200 && health.body.contains(writes), "{}", health.body);
-    assert!(service.get("/metrics", "").body.contains("bridge_tokens_stored_total 42"));
+    for probe in ["hosts", "prices"] {
+        assert!(health.body.contains(&format!(r#""probe":"{probe}","state":"healthy""#)), "{}", health.body);
+    }
+    // Pages that are read by a user who may not write do not call the service degraded.
+    for path in ["/", "/status", "/?range=all"] {
+        let page = service.get(path, "").body;
+        assert!(page.contains(r#"<p id="health"></p>"#), "{path}: {page}");
+    }
+    let metrics = service.get("/metrics", "").body;
+    assert!(metrics.contains("bridge_tokens_stored_total 42"), "{metrics}");
+    assert!(metrics.contains("\nbridge_health_state 0\n"), "{metrics}");
     service.end_with("INT");
 
     // The client deletes its transcripts; the store keeps their counts.

@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::assets::Asset;
 use super::dimension::singular;
 use super::view::{Condition, Preset, Span, View};
+use crate::dashboard::DataAge;
 
 /// An entry of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(super) struct Frame {
     pub(super) refresh: Duration,
     /// The last known health of the bridge.
     pub(super) health: Option<HealthState>,
+    /// The last complete synchronization, if it is too long ago. A bridge that does not synchronize has none.
+    pub(super) stale_since: Option<Timestamp>,
 }
 
 impl Frame {
@@ -113,7 +116,7 @@ impl Frame {
                         p #health { (self.unhealthy()) }
                         p #live role="status" hidden {}
                     }
-                    main #content tabindex="-1" { (content) }
+                    main #content tabindex="-1" { (self.stale()) (content) }
                 }
             }
         }
@@ -129,16 +132,32 @@ impl Frame {
         }
     }
 
-    /// Returns the controls of the time range and the filters.
-    pub(super) fn controls(&self) -> Markup {
+    /// Returns the warning that the data is old; nothing if it is not.
+    fn stale(&self) -> Markup {
+        html! {
+            @if let Some(since) = self.stale_since {
+                p.banner.fair #stale role="status" {
+                    strong { "Synchronization seems to have stopped." }
+                    " Last completed " (relative(since, &self.view.zone)) ". "
+                    a href=(self.link(Tab::Status.path(), &self.view.first_page())) { "Status" }
+                }
+            }
+        }
+    }
+
+    /// Returns the controls of the time range and the filters, with the age of the data.
+    pub(super) fn controls(&self, age: &DataAge) -> Markup {
         let view = &self.view;
         html! {
             section.controls aria-label="Filters" {
                 nav.pills aria-label="Time range" {
                     @for (_, preset) in Preset::BY_WORD {
                         @let span = Span::Preset(preset);
-                        a href=(self.here(&view.with_span(span)))
-                            aria-current=[(view.span == span).then_some("true")] { (preset.label()) }
+                        @let [before, label, after] = preset.label();
+                        a href=(self.here(&view.with_span(span))) title=(preset.phrase())
+                            aria-current=[(view.span == span).then_some("true")] {
+                                span.wide { (before) } (label) span.wide { (after) }
+                            }
                     }
                 }
                 details.custom #custom-range open[matches!(view.span, Span::Fixed(_))] {
@@ -148,6 +167,9 @@ impl Frame {
                 details.custom #filter {
                     summary { "Filter" }
                     (self.filter_form())
+                }
+                @if let Some(stored) = age.last_sync {
+                    p.as-of { span.wide { "Last transcript " } "stored " (relative(stored, &view.zone)) }
                 }
                 @if !view.conditions.is_empty() {
                     ul.chips aria-label="Active filters" {

@@ -32,24 +32,25 @@ pub(super) async fn overview(page: PageRequest) -> Response {
             } else {
                 nothing_found(&page.frame)
             };
-            return Ok(html! { (page.frame.controls()) (state) });
+            return Ok(html! { (page.frame.controls(&metrics.data_age)) (state) });
         }
         Ok(html! {
             (expiring::warning(&page.frame, page.latest_expiring().as_ref()))
-            (content(&page.frame, &metrics, &budgets))
+            (content(&page, &metrics, &budgets))
         })
     };
     page.respond(Tab::Overview, "Overview", content).await
 }
 
-fn content(frame: &Frame, metrics: &DashboardTokenMetrics, budgets: &[BudgetStatus]) -> Markup {
+fn content(page: &PageRequest, metrics: &DashboardTokenMetrics, budgets: &[BudgetStatus]) -> Markup {
+    let frame = &page.frame;
     html! {
-        (frame.controls())
+        (frame.controls(&metrics.data_age))
         div.summary {
             (headline(frame, metrics))
             (tiles(metrics))
         }
-        (budgets::card(budgets, &frame.view.zone))
+        (budgets::card(budgets, &frame.view.zone, page.shows_cost))
         (chart::section(frame, metrics))
         div.cards {
             @for dimension in &OVERVIEW_CARDS { (cards::card(frame, dimension, metrics)) }

@@ -33,7 +33,7 @@ const TOOLS: usize = 12;
 pub(super) async fn session(page: PageRequest, id: Result<Path<String>, PathRejection>) -> Response {
     let id = session_id(id);
     let content = async {
-        let details = page.bridge.sessions().details(&id?).await?.ok_or_else(unknown_session)?;
+        let details = page.caller.reader.sessions().details(&id?).await?.ok_or_else(unknown_session)?;
         let summary = details.summary.as_ref().ok_or_else(unknown_session)?;
         let metrics = metrics(&page, summary).await?;
         let is_part =
