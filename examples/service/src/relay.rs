@@ -138,7 +138,7 @@ mod tests {
 
     /// Starts a relay in front of a server that does this with each connection, and returns the relay's address.
     async fn relay_of<F: Future<Output = ()> + Send + 'static>(
-        serve: impl Fn(TcpStream) -> F + Send + 'static,
+        serve: impl Fn(TcpStream) -> F + Send + Sync + 'static,
     ) -> (Relay, SocketAddr) {
         let [outer, inner] = [0; 2].map(|port| TcpListener::bind(("127.0.0.1", port)));
         let (outer, inner) = (outer.await.unwrap(), inner.await.unwrap());
