@@ -71,7 +71,7 @@ impl Relay {
                     // Once: others must not be able to fill the log.
                     if !std::mem::replace(&mut has_refused, true) {
                         let peer = peer.ip().to_canonical();
-                        tracing::warn!(%peer, "refused, as it is not in listen.proxy_addresses; further ones are not logged");
+                        tracing::warn!(%peer, "refused a connection from outside listen.proxy_addresses; further ones are not logged");
                     }
                     continue;
                 }
@@ -145,7 +145,8 @@ mod tests {
         let (address, inner_address) = (outer.local_addr().unwrap(), inner.local_addr().unwrap());
         tokio::spawn(async move {
             loop {
-                tokio::spawn(serve(inner.accept().await.unwrap().0));
+                let (stream, _) = inner.accept().await.unwrap();
+                tokio::spawn(serve(stream));
             }
         });
         let entrance = Entrance { acceptor: None, proxy_addresses: Arc::default() };
