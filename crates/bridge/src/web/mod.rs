@@ -170,7 +170,7 @@ impl Web {
 /// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
 /// | `/api/v1/health` | the states of the health check's probes |
-/// | `/`, `/breakdown`, `/sessions`, `/sessions/{id}`, `/receipt`, `/status` | the page, if `with_page` (feature `page`) says so |
+/// | `/`, `/breakdown`, `/sessions`, `/sessions/{id}`, `/receipt`, `/status`, `/suggestions` | the page, if `with_page` (feature `page`) says so |
 ///
 /// Only the entries are written. Errors are problem details (RFC 9457). The router has no fallback, so that it can be
 /// merged with any other.

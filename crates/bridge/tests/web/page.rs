@@ -39,7 +39,10 @@ async fn html(page: &Router, target: &str) -> String {
 fn attribute<'a>(html: &'a str, name: &str) -> impl Iterator<Item = String> + 'a {
     let start = format!(" {name}=\"");
     let values: Vec<_> = html.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    values.into_iter().map(|value| value.replace("&amp;", "&").replace("&lt;", "<").replace("&quot;", "\""))
+    values.into_iter().map(|value| {
+        let escapes = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")];
+        escapes.iter().fold(value.to_owned(), |value, (escape, text)| value.replace(escape, text))
+    })
 }
 
 async fn with_hostile_names() -> Router {
@@ -233,6 +236,79 @@ async fn the_filter_form_narrows_to_a_value_or_to_the_others() {
         let target = format!("/?range=all&filter=session&condition={condition}&value=a");
         let html = html(&page, &target).await;
         assert!(html.contains(&format!(r#"<span class="total">{total}</span>"#)), "{target}: {html}");
+    }
+}
+
+/// Returns the suggested values of a page, each with the dimension that it is labeled with.
+fn suggested(html: &str) -> Vec<(String, Option<String>)> {
+    let (_, list) = html.split_once("<datalist").unwrap_or_else(|| panic!("no suggestions in {html}"));
+    let options = list.split("</datalist>").next().unwrap().split("<option").skip(1);
+    let named = |option: &str, name| attribute(option, name).next();
+    options.map(|option| (named(option, "value").unwrap(), named(option, "label"))).collect()
+}
+
+#[tokio::test]
+async fn the_filter_form_suggests_the_values_that_the_page_shows() {
+    let page = page_of(stored().await);
+    let all = |label: &str, values: &[&str]| -> Vec<_> {
+        values.iter().map(|value| ((*value).to_owned(), Some(label.to_owned()))).collect()
+    };
+    let overview = suggested(&html(&page, "/?range=all").await);
+    for expected in
+        [all("Model", &["m-a", "m-b", "m-c"]), all("Session", &["a", "b", "c"]), all("Project", &["p"])]
+    {
+        assert!(expected.iter().all(|option| overview.contains(option)), "{overview:?}");
+    }
+    for (target, label, values, selected) in [
+        ("/breakdown?range=all&by=model", "Model", &["m-a", "m-b", "m-c"], "model"),
+        ("/sessions?range=all", "Session", &["a", "b", "c"], "session"),
+    ] {
+        let html = html(&page, target).await;
+        assert_eq!(suggested(&html), all(label, values));
+        assert!(html.contains(&format!(r#"<option value="{selected}" selected>"#)), "{html}");
+    }
+}
+
+#[tokio::test]
+async fn the_most_used_values_of_a_dimension_are_suggested_under_the_other_filters() {
+    let page = page_of(stored().await);
+    for (target, values) in [
+        ("/suggestions?range=all&by=model", &["m-a", "m-b", "m-c"][..]),
+        // What is entered replaces a condition on the same dimension.
+        ("/suggestions?range=all&by=model&model=m-b", &["m-a", "m-b", "m-c"]),
+        ("/suggestions?range=all&by=model&session=b&session=c", &["m-b", "m-c"]),
+        ("/suggestions?from=2001-01-01&to=2001-01-02&by=model", &[]),
+    ] {
+        let expected: Vec<_> = values.iter().map(|value| ((*value).to_owned(), None)).collect();
+        assert_eq!(suggested(&html(&page, target).await), expected, "{target}");
+    }
+    assert_eq!(get(&page, "/suggestions?by=mood").await.status, 400);
+}
+
+#[tokio::test]
+async fn suggestions_are_bounded_and_are_text_whatever_they_hold() {
+    let store = Arc::new(InMemoryStore::default());
+    let named = |(key, name): (u128, &str)| {
+        let mut row = response("s", key, 10_000);
+        row.project = Some(ProjectName::new(name).unwrap());
+        row
+    };
+    let many = (100..160).map(|key| {
+        let mut row = response("s", key, 10);
+        row.project = Some(ProjectName::new(format!("project-{key}")).unwrap());
+        row
+    });
+    let rows: Vec<_> = (1..).zip(HOSTILE).map(named).chain(many).collect();
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    let page = page_of(bridge_of(store));
+    for target in ["/suggestions?range=all&by=project", "/breakdown?range=all&by=project"] {
+        let html = html(&page, target).await;
+        assert!(!html.contains("<script>alert") && !html.contains("onload=\"y"), "{html}");
+        assert!(!html.contains('\u{202e}') && !html.contains('\u{1b}'), "{html}");
+        let names: Vec<_> = suggested(&html).into_iter().map(|(name, _)| name).collect();
+        // Two of the 50 hold control characters, which an input cannot show.
+        let shown = [HOSTILE[0], HOSTILE[3]].iter().all(|name| names.iter().any(|known| known == name));
+        assert!(shown && names.len() == 48, "{names:?}");
     }
 }
 

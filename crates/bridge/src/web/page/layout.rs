@@ -8,7 +8,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets::Asset;
 use super::dimension::singular;
+use super::suggestions;
 use super::view::{Condition, Preset, Span, View};
+use crate::dashboard::DashboardTokenMetrics;
 
 /// An entry of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,8 +131,8 @@ impl Frame {
         }
     }
 
-    /// Returns the controls of the time range and the filters.
-    pub(super) fn controls(&self) -> Markup {
+    /// Returns the controls of the time range and the filters, which suggest the values that the metrics list.
+    pub(super) fn controls(&self, metrics: &DashboardTokenMetrics) -> Markup {
         let view = &self.view;
         html! {
             section.controls aria-label="Filters" {
@@ -147,7 +149,7 @@ impl Frame {
                 }
                 details.custom #filter {
                     summary { "Filter" }
-                    (self.filter_form())
+                    (self.filter_form(metrics))
                 }
                 @if !view.conditions.is_empty() {
                     ul.chips aria-label="Active filters" {
@@ -170,20 +172,29 @@ impl Frame {
         }
     }
 
-    fn filter_form(&self) -> Markup {
+    /// Returns the dimension that the filter form begins with: that of the page's table.
+    fn filter_dimension(&self) -> &Dimension {
+        if self.path == Tab::Sessions.path() { &Dimension::Session } else { &self.view.by }
+    }
+
+    fn filter_form(&self, metrics: &DashboardTokenMetrics) -> Markup {
         html! {
             form method="get" action=(self.target(&self.path)) {
                 @for (name, value) in self.view.hidden(&["offset"]) { input type="hidden" name=(name) value=(value); }
                 label { "Where "
                     select name="filter" {
-                        @for dimension in Dimension::ALL { option value=(dimension) { (singular(dimension)) } }
+                        @for dimension in Dimension::ALL {
+                            option value=(dimension) selected[dimension == self.filter_dimension()] { (singular(dimension)) }
+                        }
                     }
                 }
                 select name="condition" aria-label="Condition" {
                     option value="is" { "is" }
                     option value="is-not" { "is not" }
                 }
-                input type="text" name="value" maxlength="512" aria-label="Value";
+                input type="text" name="value" maxlength=(suggestions::VALUE_LENGTH_MAX) list="filter-values"
+                    autocomplete="off" aria-label="Value";
+                (suggestions::list(self, metrics))
                 button { "Add" }
             }
         }

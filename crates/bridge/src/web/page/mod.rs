@@ -19,6 +19,7 @@ mod session;
 mod session_files;
 mod sessions;
 mod status;
+mod suggestions;
 mod view;
 
 use std::sync::Arc;
@@ -133,6 +134,7 @@ pub(super) fn routes() -> Router<Arc<Web>> {
         .route("/sessions/{id}", get(session::session))
         .route("/receipt", get(receipt::receipt))
         .route("/status", get(status::status))
+        .route(suggestions::PATH, get(suggestions::suggestions))
         .route("/assets/{file}", get(asset))
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn overview(page: PageRequest) -> Response {
             } else {
                 nothing_found(&page.frame)
             };
-            return Ok(html! { (page.frame.controls()) (state) });
+            return Ok(html! { (page.frame.controls(&metrics)) (state) });
         }
         Ok(html! {
             (expiring::warning(&page.frame, page.latest_expiring().as_ref()))
@@ -44,7 +44,7 @@ pub(super) async fn overview(page: PageRequest) -> Response {
 
 fn content(frame: &Frame, metrics: &DashboardTokenMetrics, budgets: &[BudgetStatus]) -> Markup {
     html! {
-        (frame.controls())
+        (frame.controls(metrics))
         div.summary {
             (headline(frame, metrics))
             (tiles(metrics))

@@ -71,7 +71,11 @@ async fn health(bridge: EnhancedTokenDatabaseBridge) -> Arc<HealthStatus> {
 impl PageRequest {
     /// Returns the metrics of a query. Pages that are open at once share those of the same moment.
     pub(super) async fn metrics(&self, query: DashboardQuery) -> Result<Arc<DashboardTokenMetrics>, Problem> {
-        let query = if self.shows_cost { query.with_cost() } else { query };
+        self.counts(if self.shows_cost { query.with_cost() } else { query }).await
+    }
+
+    /// Returns the metrics of a query as they are asked for, without costs.
+    pub(super) async fn counts(&self, query: DashboardQuery) -> Result<Arc<DashboardTokenMetrics>, Problem> {
         // Actors share none, so that each is on record.
         let key = format!("{query:?} {:?}", self.actor);
         let work = async { Ok(Arc::new(self.bridge.dashboard().get_dashboard_token_metrics(query).await?)) };
@@ -125,6 +129,21 @@ impl PageRequest {
         match content {
             Ok(content) => self.page(StatusCode::OK, &self.frame.document(Some(tab), title, &content)),
             Err(problem) => self.problem(tab, &problem),
+        }
+    }
+
+    /// Returns a part of a page, for the script.
+    pub(super) async fn respond_part(
+        &self,
+        content: impl Future<Output = Result<Markup, Problem>>,
+    ) -> Response {
+        let content = match &self.invalid {
+            Some(problem) => Err(problem.clone()),
+            None => Box::pin(content).await,
+        };
+        match content {
+            Ok(content) => self.page(StatusCode::OK, &content),
+            Err(problem) => problem.into_response(),
         }
     }
 
