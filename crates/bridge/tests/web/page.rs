@@ -6,10 +6,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use bridge::assignment::AttributionValue;
 use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
 use bridge::web::{PageOptions, router};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, ModelName, ProjectName};
-use bridge_testkit::fixtures::response;
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, ManualClock, ModelName, ProjectName};
+use bridge_testkit::fixtures::{line_at, now, response};
 use bridge_testkit::proxy::Fault;
 
 use crate::observability::behind_proxy;
@@ -183,6 +184,84 @@ async fn links_stay_below_the_path_that_the_router_is_nested_at() {
     assert!(!links.is_empty() && links.iter().all(|link| link.starts_with("/tokens")), "{links:?}");
     for link in links {
         assert_eq!(get(&page, &link).await.status, 200, "{link}");
+    }
+}
+
+/// A page over a history with two responses in the five hours before the clock, which is at midnight, and a line of its own.
+async fn with_block(line: &str, options: PageOptions) -> Router {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [
+        line_at("s", 1, 1_000, "2026-02-28T12:00:00Z"),
+        line_at("s", 2, 2_000, "2026-02-28T21:30:00Z"),
+        line_at("s", 3, 4_000, "2026-02-28T23:00:00Z"),
+        line.to_owned(),
+    ];
+    std::fs::write(folder.path().join("s.jsonl"), lines.concat()).unwrap();
+    let clock = Arc::new(ManualClock::new(now()));
+    let bridge = crate::builder(Arc::new(InMemoryStore::default()), &[folder.path()]).clock(clock).build();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    assert!(bridge.dashboard().use_prices(bridge::pricing::Catalog::shipped()).await.unwrap());
+    router(bridge, fresh().with_page(options))
+}
+
+/// Returns the text of the card of the current block.
+fn block_card(html: &str) -> Option<String> {
+    let (_, card) = html.split_once(r#"<section class="card block-card">"#)?;
+    let card = card.split("</section>").next().unwrap();
+    let texts = card.split('<').map(|part| part.split_once('>').map_or("", |(_, text)| text));
+    let texts: Vec<_> = texts.filter(|text| !text.trim().is_empty()).map(str::trim).collect();
+    Some(texts.join(" ").replace('\u{a0}', " "))
+}
+
+#[tokio::test]
+async fn the_overview_shows_the_current_block_with_its_pace_and_its_end() {
+    let priced = line_at("s", 4, 1_000_000, "2026-02-28T23:30:00Z")
+        .replace(r#""stop_reason""#, r#""model":"claude-sonnet-4-5","stop_reason""#);
+    let page = with_block(&priced, PageOptions::default()).await;
+    // 1,006,000 tokens and $15 in 150 minutes of 270; 6,000 of them have no price.
+    let expected = "Current five-hour block Tokens 1.00 M 3 responses Cost ≥ $15.00 so far \
+                    At this pace 1.81 M ≥ $27.00 by 02:00 Time left 2 h 0 min until 02:00 \
+                    21:00 by rule, as no limit is recorded 02:00";
+    assert_eq!(block_card(&html(&page, "/").await).unwrap(), expected);
+    assert_eq!(block_card(&html(&page, "/?range=all&session=s").await).unwrap(), expected);
+    let elsewhere = "Current five-hour block Tokens 1.00 M 3 responses Cost ≥ $15.00 so far \
+                     At this pace 1.81 M ≥ $27.00 by 07:45 Time left 2 h 0 min until 07:45 \
+                     02:45 by rule, as no limit is recorded 07:45";
+    assert_eq!(block_card(&html(&page, "/?zone=Asia/Kathmandu").await).unwrap(), elsewhere);
+    // Neither a past range nor another session has the present block.
+    assert_eq!(block_card(&html(&page, "/?from=2026-02-28&to=2026-02-28").await), None);
+    assert_eq!(block_card(&html(&page, "/?session!=s").await), None);
+    let hidden = with_block(&priced, PageOptions::default().without_cost()).await;
+    let card = block_card(&html(&hidden, "/").await).unwrap();
+    assert!(card.contains("At this pace 1.81 M by 02:00") && !card.contains('$'), "{card}");
+}
+
+#[tokio::test]
+async fn a_recorded_limit_bounds_the_current_block_and_is_named() {
+    // It resets at 01:20.
+    let limited = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-02-28T23:40:00Z","isApiErrorMessage":true,"error":"rate_limit","quotaLimits":{"status":"rejected","rateLimitType":"five_hour","resetsAt":1772328000},"message":{"id":"msg_limit","model":"<synthetic>","content":[],"usage":{"output_tokens":0}}}"#;
+    let page = with_block(&format!("{limited}\n"), PageOptions::default().without_cost()).await;
+    let card = block_card(&html(&page, "/").await).unwrap();
+    assert!(card.starts_with("Current five-hour block limit hit at 23:40 Tokens 6.00 K"), "{card}");
+    assert!(card.ends_with("1 h 20 min until 01:20 20:20 as the client recorded its limit 01:20"), "{card}");
+}
+
+#[tokio::test]
+async fn developers_have_a_card_if_any_is_recorded() {
+    let store = Arc::new(InMemoryStore::default());
+    store.upsert(&[response("a", 1, 10)], &UpsertOptions::default()).await.unwrap();
+    let page = page_of(bridge_of(store.clone()));
+    assert!(!html(&page, "/?range=all").await.contains("Developers"), "nobody is recorded");
+    let mut row = response("b", 2, 32);
+    row.assignment.developer = AttributionValue::new("dana").ok();
+    store.upsert(&[row], &UpsertOptions::default()).await.unwrap();
+    let overview = html(&page, "/?range=all").await;
+    let (_, card) = overview.split_once("<h2>Developers</h2>").unwrap();
+    let card = card.split("</section>").next().unwrap();
+    for part in
+        [r#"href="/?range=all&amp;developer=dana""#, "<bdi>dana</bdi>", ">32<", "(none)", "by=developer"]
+    {
+        assert!(card.contains(part), "{part} in {card}");
     }
 }
 

@@ -242,6 +242,12 @@ pub(super) fn time(at: Timestamp, zone: &TimeZone) -> Markup {
     html! { time datetime=(at) title=(local) { (to_minutes(&local)) } }
 }
 
+/// Returns a time of the day in the zone.
+pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> Markup {
+    let local = zone.local(at);
+    html! { time datetime=(at) title=(local) { (local.get(11..16).unwrap_or(&local)) } }
+}
+
 /// Returns the date of a time in the zone.
 pub(super) fn date(at: Timestamp, zone: &TimeZone) -> Markup {
     html! { time datetime=(at) title=(zone.local(at)) { (zone.date(at)) } }

@@ -2,6 +2,7 @@
 //! charts and keeps it up to date. Its state is in the URL ([`view`]).
 
 mod assets;
+mod block;
 mod breakdown;
 mod budgets;
 mod cards;
@@ -38,6 +39,7 @@ use self::latest::Latest;
 use super::problem::{Problem, ProblemKind};
 use super::response_cache::ResponseCache;
 use super::{Web, WebOptions};
+use crate::blocks::UsageBlock;
 use crate::budgets::BudgetStatus;
 use crate::dashboard::DashboardTokenMetrics;
 
@@ -96,11 +98,16 @@ impl PageOptions {
 /// A check writes to the database and reads the folders of the transcripts.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The time for which open pages share a block, in times of other answers: its query follows the blocks of a month, and a card of
+/// five hours may be seconds old.
+const BLOCK_TTL_FACTOR: u32 = 10;
+
 /// The values that open pages share.
 #[derive(Debug)]
 pub(super) struct Shared {
     metrics: ResponseCache<String, Result<Arc<DashboardTokenMetrics>, Problem>>,
     budgets: ResponseCache<(), Result<Arc<[BudgetStatus]>, Problem>>,
+    blocks: ResponseCache<String, Result<Option<Arc<UsageBlock>>, Problem>>,
     expiring: Arc<Latest<expiring::Checked>>,
     health: Arc<Latest<Arc<HealthStatus>>>,
 }
@@ -110,6 +117,7 @@ impl Shared {
         Self {
             metrics: ResponseCache::new(options.answer_ttl, options.queries_max),
             budgets: ResponseCache::new(options.answer_ttl, 1),
+            blocks: ResponseCache::new(options.answer_ttl * BLOCK_TTL_FACTOR, options.queries_max),
             expiring: Arc::new(Latest::new(expiring::INTERVAL)),
             health: Arc::new(Latest::new(HEALTH_INTERVAL)),
         }
