@@ -115,7 +115,8 @@ fn known_of_others(
 /// Returns a name for a spreadsheet, which would execute one that begins like a formula.
 pub(crate) fn csv_text(name: &str) -> String {
     let text = Escaped::text(name).to_string();
-    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+    // Full-width forms too: a spreadsheet of an East Asian language takes them for the same.
+    if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) { format!("'{text}") } else { text }
 }
 
 pub(crate) fn csv_line(fields: impl Iterator<Item = String>) -> String {
@@ -146,11 +147,16 @@ pub(crate) fn markdown(report: &Report) -> String {
     text + &line("**total**", totals) + &notes.collect::<String>()
 }
 
-/// Escapes what Markdown and HTML would take for markup.
+/// Escapes what Markdown and HTML would take for markup, and what GitHub would take for a link or a mention.
 pub(crate) fn markdown_text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         match c {
+            // `https://…` and `www.…` are links without any markup; an entity is not part of one.
+            ':' if text[at..].starts_with("://") => escaped.push_str("&#58;"),
+            '.' if text[..at].to_ascii_lowercase().ends_with("www") => escaped.push_str("&#46;"),
+            // Mentions and addresses are found after entities were replaced: a space without width ends them.
+            '@' => escaped.push_str("@&#8203;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
@@ -190,6 +196,26 @@ mod tests {
         let read: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(read["rows"][0]["name"], name);
         safe(&crate::table::text(&report, Some(80)));
+    }
+
+    #[test]
+    fn a_name_is_no_link_and_no_mention_in_markdown() {
+        for (name, expected) in [
+            ("https://evil.example/a", "https&#58;//evil.example/a"),
+            ("a WWW.evil.example", "a WWW&#46;evil.example"),
+            ("@someone and me@evil.example", "@&#8203;someone and me@&#8203;evil.example"),
+            ("claude-opus-4.5: src/a.rs", "claude-opus-4.5: src/a.rs"),
+        ] {
+            assert_eq!(markdown_text(name), expected);
+        }
+    }
+
+    #[test]
+    fn no_name_is_a_formula_in_csv() {
+        for name in ["=1", "+1", "-1", "@a", "＝1", "＋1", "－1", "＠a"] {
+            assert_eq!(csv_text(name), format!("'{name}"));
+        }
+        assert_eq!(csv_text("a=1"), "a=1");
     }
 
     #[test]

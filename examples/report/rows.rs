@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use bridge::blocks::{BlockLength, BlockSource, Blocks, UsageBlock};
+use bridge::blocks::{BlockLength, BlockSource, UsageBlock};
 use bridge::storage::PricedBy;
 use bridge::{
     CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Dimension,
@@ -174,7 +174,7 @@ async fn of_blocks(
     query: DashboardQuery,
     length: BlockLength,
 ) -> Result<Report, Box<dyn Error>> {
-    let blocks = dashboard.blocks(query.clone(), length).await?;
+    let blocks = dashboard.blocks(query, length).await?;
     let zone = args.zone();
     let mut totals = UsageSums::default();
     blocks.blocks.iter().for_each(|block| totals.add(&block.sums));
@@ -189,22 +189,8 @@ async fn of_blocks(
         sums: block.sums,
     };
     let rows = blocks.blocks.iter().map(row).collect();
-    let priced_by = prices_of(&blocks, dashboard, query).await?;
+    let priced_by = blocks.priced_by;
     Ok(Report { rows, totals, priced_by, ..Report::empty(args.by.clone(), zone, blocks.range) })
-}
-
-/// Returns the price list of the blocks, and what it has no price for. All responses between the first and the last block lie
-/// in one.
-async fn prices_of(
-    blocks: &Blocks,
-    dashboard: &DashboardBridgeAdapter,
-    mut query: DashboardQuery,
-) -> Result<Option<PricedBy>, Box<dyn Error>> {
-    let (Some(first), Some(last), true) = (blocks.blocks.first(), blocks.blocks.last(), query.cost) else {
-        return Ok(None);
-    };
-    query.responses.time = TimeRange { start: Some(first.start), end: Some(last.end) };
-    Ok(dashboard.get_dashboard_token_metrics(query).await?.priced_by)
 }
 
 /// Returns the steps that have responses, and those of clocks that were wrong.

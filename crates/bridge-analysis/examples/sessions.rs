@@ -41,10 +41,10 @@ fn facts(session: &Session) -> [(&'static str, u64, bool); 12] {
     let there = |name, is_there: bool| (name, u64::from(is_there), false);
     [
         ("turns", activity.turns, true),
-        ("calls of tools", activity.tool_calls.total(), true),
-        ("calls of tools of MCP servers", mcp_calls(activity), true),
-        ("errors of the API", activity.api_errors, true),
-        ("repeated requests", activity.api_retries, true),
+        ("tool calls", activity.tool_calls.total(), true),
+        ("MCP tool calls", mcp_calls(activity), true),
+        ("API errors", activity.api_errors, true),
+        ("retried requests", activity.api_retries, true),
         ("limits hit", activity.limits_hit, true),
         ("limits with an end", with_end(activity), true),
         ("subagents with a file", session.subagents, true),

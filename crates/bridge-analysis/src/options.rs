@@ -32,7 +32,7 @@ pub struct AnalyzerOptions {
     pub strict: bool,
     /// Estimates content categories, for which every line is parsed.
     pub categories: bool,
-    /// Collects the activity of sessions: turns, calls of tools, errors and times. Lines that may be prompts are parsed
+    /// Collects the activity of sessions: turns, tool calls, errors and times. Lines that may be prompts are parsed
     /// for it, which costs a tenth of the time; counting alone needs none of it.
     pub activity: bool,
 }

@@ -69,7 +69,7 @@ impl ToolCalls {
         self.by_name.iter().map(|(name, calls)| (name, *calls))
     }
 
-    /// Returns the calls of tools whose names are not kept.
+    /// Returns the tool calls whose names are not kept.
     #[must_use]
     pub fn other(&self) -> u64 {
         self.other

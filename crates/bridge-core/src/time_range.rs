@@ -69,31 +69,40 @@ impl TimeRange {
         Ok(Self { start: Some(start), end: Some(CalendarUnit::Month.end_of(start, zone)) })
     }
 
-    /// Returns the period before this one: as long, and ending where this one starts. Of a range that has not ended by `now`
-    /// only the part up to the same point, so that half a day is compared with half a day. An open end counts as `now`.
-    /// `None` for a range without a start, or without a length.
+    /// Returns the period before this one, ending where this one starts: the month before a month of this zone, as many
+    /// calendar days before calendar days, else as much time. Of a range that has not ended by `now` only the part up to the
+    /// same point, so that half a day is compared with half a day; up to noon if now is noon, whatever the clocks did in
+    /// between. An open end counts as `now`. `None` for a range without a start, or without a length.
     ///
     /// ```
     /// use bridge_core::{TimeRange, TimeZone};
     ///
     /// let now = "2026-03-10T12:00:00Z".parse()?;
     /// let week = TimeRange::last_calendar_days(now, 7, &TimeZone::UTC);
-    /// let before = week.previous(now).expect("a week has a start");
+    /// let before = week.previous(now, &TimeZone::UTC).expect("a week has a start");
     /// assert_eq!(before.start, Some("2026-02-25T00:00:00Z".parse()?));
     /// assert_eq!(before.end, Some("2026-03-03T12:00:00Z".parse()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn previous(&self, now: Timestamp) -> Option<Self> {
+    pub fn previous(&self, now: Timestamp, zone: &TimeZone) -> Option<Self> {
         let (start, end) = (self.start?, self.end.unwrap_or(now));
         let length = end.saturating_since(start);
         if length.is_zero() {
             return None;
         }
-        let before = start.saturating_sub(length);
+        let is_month = CalendarUnit::Month.start_of(start, zone) == start
+            && CalendarUnit::Month.end_of(start, zone) == end;
+        let (before, same_point) = if is_month {
+            zone.month_earlier(start, now)?
+        } else if let Some(days) = zone.days_between(start, end) {
+            (zone.day_before(start, days), zone.days_earlier(now, days))
+        } else {
+            (start.saturating_sub(length), now.saturating_sub(length))
+        };
         // Nothing of a range in the future has passed: it is compared as a whole.
-        let passed = if (start..end).contains(&now) { now.saturating_since(start) } else { length };
-        Some(Self { start: Some(before), end: Some(before.saturating_add(passed)) })
+        let until = if (start..end).contains(&now) { same_point.clamp(before, start) } else { start };
+        Some(Self { start: Some(before), end: Some(until) })
     }
 
     /// Returns whether the instant lies inside.
@@ -146,11 +155,57 @@ mod tests {
             ("2026-03-20T00:00:00Z", whole),
             ("2026-03-01T00:00:00Z", whole),
         ] {
-            assert_eq!(day.previous(at(now)), Some(expected), "{now}");
+            assert_eq!(day.previous(at(now), &TimeZone::UTC), Some(expected), "{now}");
         }
         let open = TimeRange { start: day.start, end: None };
-        assert_eq!(open.previous(at("2026-03-11T00:00:00Z")), Some(whole));
-        assert_eq!(TimeRange::ALL.previous(at("2026-03-11T00:00:00Z")), None);
+        assert_eq!(open.previous(at("2026-03-11T00:00:00Z"), &TimeZone::UTC), Some(whole));
+        assert_eq!(TimeRange::ALL.previous(at("2026-03-11T00:00:00Z"), &TimeZone::UTC), None);
+    }
+
+    #[test]
+    fn calendar_days_are_compared_with_as_many_calendar_days_where_clocks_change() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let range = |start, end| Some(TimeRange { start: Some(at(start)), end: Some(at(end)) });
+        let berlin: TimeZone = "Europe/Berlin".parse().unwrap();
+        let days = |now: &str, days| {
+            let (now, zone) = (at(now), &berlin);
+            TimeRange::last_calendar_days(now, days, zone).previous(now, zone)
+        };
+        // Noon of the days on which the clocks are set forward and back, and of the day after.
+        assert_eq!(days("2026-03-29T10:00:00Z", 1), range("2026-03-27T23:00:00Z", "2026-03-28T11:00:00Z"));
+        assert_eq!(days("2026-03-30T10:00:00Z", 1), range("2026-03-28T23:00:00Z", "2026-03-29T10:00:00Z"));
+        assert_eq!(days("2026-10-25T11:00:00Z", 1), range("2026-10-23T22:00:00Z", "2026-10-24T10:00:00Z"));
+        assert_eq!(days("2026-03-31T10:00:00Z", 7), range("2026-03-17T23:00:00Z", "2026-03-24T11:00:00Z"));
+        assert_eq!(days("2026-04-20T10:00:00Z", 30), range("2026-02-19T23:00:00Z", "2026-03-21T11:00:00Z"));
+        // A time that is left out, and one that lies on a day of 25 hours only.
+        assert_eq!(days("2026-03-30T00:30:00Z", 1), range("2026-03-28T23:00:00Z", "2026-03-29T01:30:00Z"));
+        assert_eq!(days("2026-10-25T22:59:59Z", 1), range("2026-10-23T22:00:00Z", "2026-10-24T21:59:59Z"));
+        let past = TimeRange::today(at("2026-03-29T10:00:00Z"), &berlin);
+        let whole = range("2026-03-27T23:00:00Z", "2026-03-28T23:00:00Z");
+        assert_eq!(past.previous(at("2026-06-01T00:00:00Z"), &berlin), whole);
+        // Not of whole days: as much time.
+        let hours = range("2026-03-28T23:30:00Z", "2026-03-29T22:00:00Z").unwrap();
+        let before = range("2026-03-28T01:00:00Z", "2026-03-28T23:30:00Z");
+        assert_eq!(hours.previous(at("2026-06-01T00:00:00Z"), &berlin), before);
+    }
+
+    #[test]
+    fn a_month_is_compared_with_the_month_before_up_to_the_same_day_and_time() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let berlin: TimeZone = "Europe/Berlin".parse().unwrap();
+        let before = |month, now: &str| {
+            let range = TimeRange::month(2026, month, &berlin).unwrap();
+            let TimeRange { start, end } = range.previous(at(now), &berlin).unwrap();
+            [start, end].map(|time| berlin.local(time.unwrap()))
+        };
+        let february = ["2026-02-01T00:00:00+01:00", "2026-03-01T00:00:00+01:00"];
+        assert_eq!(before(3, "2026-06-01T00:00:00Z"), february);
+        assert_eq!(before(3, "2026-03-10T11:00:00Z"), [february[0], "2026-02-10T12:00:00+01:00"]);
+        // February is over by its 31st.
+        assert_eq!(before(3, "2026-03-31T10:00:00Z"), february);
+        let march = "2026-03-01T00:00:00+01:00";
+        assert_eq!(before(4, "2026-04-30T21:59:59Z"), [march, "2026-03-30T23:59:59+02:00"]);
+        assert_eq!(before(1, "2026-01-15T11:00:00Z")[0], "2025-12-01T00:00:00+01:00");
     }
 
     #[test]

@@ -145,6 +145,36 @@ impl TimeZone {
         date.map_or(Timestamp::MIN, |date| self.first_instant(date))
     }
 
+    /// Returns the number of calendar days between two instants that are both the first one of their date.
+    pub(crate) fn days_between(&self, start: Timestamp, end: Timestamp) -> Option<u32> {
+        let [first, last] = [start, end].map(|time| self.civil(time).date());
+        let is_whole = self.first_instant(first) == start && self.first_instant(last) == end;
+        let days = first.until(last).ok()?.get_days();
+        u32::try_from(days).ok().filter(|days| is_whole && *days > 0)
+    }
+
+    /// Returns the instant with the same local time this number of days earlier. A time that the clocks skip counts from the
+    /// change on; of two the first is meant.
+    pub(crate) fn days_earlier(&self, time: Timestamp, days: u32) -> Timestamp {
+        let span = jiff::Span::new().try_days(days);
+        let earlier = span.and_then(|span| self.civil(time).checked_sub(span));
+        earlier.map_or(Timestamp::MIN, |earlier| self.instant_of(earlier))
+    }
+
+    /// Returns the start of the month before the one that starts at `start`, and the instant in it with the day and the local
+    /// time of `time`: the end of that month if it has no such day. `None` before the first month of all.
+    pub(crate) fn month_earlier(&self, start: Timestamp, time: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let month = jiff::Span::new().months(1);
+        let before = self.civil(start).date().checked_sub(month).ok()?;
+        let (now, earlier) = (self.civil(time), self.civil(time).checked_sub(month).ok()?);
+        let same_point = if earlier.day() == now.day() { self.instant_of(earlier) } else { start };
+        Some((self.first_instant(before), same_point))
+    }
+
+    fn instant_of(&self, civil: DateTime) -> Timestamp {
+        self.0.to_ambiguous_timestamp(civil).compatible().map_or(Timestamp::MIN, nearest)
+    }
+
     /// Returns the start of a month between 1970 and 2299.
     pub(crate) fn month_start(&self, year: i16, month: i8) -> Option<Timestamp> {
         let date = Date::new(year, month, 1).ok()?;

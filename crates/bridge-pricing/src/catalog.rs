@@ -122,12 +122,8 @@ impl Catalog {
     /// Anthropic's own API (with a date, with the width of the context) is that model's; names of other services are not,
     /// because their prices may differ.
     fn found(&self, name: &str) -> Option<(&String, &Vec<usize>)> {
-        let other_form = || {
-            let model = ModelName::new(name).ok()?.canonical();
-            let is_own = model.provider == ModelProvider::Anthropic && model.route == ModelRoute::Direct;
-            is_own.then(|| self.names.get_key_value(model.name.as_str()))?
-        };
-        self.names.get_key_value(name).or_else(other_form)
+        let by_other_form = || self.names.get_key_value(&other_form(name)?);
+        self.names.get_key_value(name).or_else(by_other_form)
     }
 
     /// Returns the catalog's name of a model.
@@ -153,6 +149,13 @@ impl Catalog {
         let model = usage.model.filter(|model| !model.is_empty()).ok_or(Unpriced::NoModel)?;
         Bill::new(self.entry(model, usage.time)?, usage)
     }
+}
+
+/// Returns the name of the Claude of which this is another form.
+pub(crate) fn other_form(name: &str) -> Option<String> {
+    let model = ModelName::new(name).ok()?.canonical();
+    let is_own = model.provider == ModelProvider::Anthropic && model.route == ModelRoute::Direct;
+    is_own.then(|| model.name.as_str().to_owned())
 }
 
 impl PartialEq for Catalog {

@@ -104,7 +104,10 @@ impl CustomPrices {
     /// [with](Catalog::with) these entries.
     #[must_use]
     pub fn unused(&self, catalog: &Catalog, models: &BTreeSet<&str>) -> Vec<Problem> {
-        let is_priced = |model: &str| models.iter().any(|name| catalog.is_priced_as(name, model));
+        let is_priced = |model: &str| {
+            let own = catalog.own_name(model).unwrap_or(model);
+            models.iter().any(|name| catalog.is_priced_as(name, own))
+        };
         let is_named = |alias: &str| models.iter().any(|name| catalog.own_name(name) == Some(alias));
         let prices = self.prices.iter().map(|price| (&price.place, &price.model));
         let discounts =
@@ -125,8 +128,9 @@ impl CustomPrices {
     #[must_use]
     pub fn lacking(&self, catalog: &Catalog) -> Vec<Problem> {
         let problem = |price: &CustomPrice| {
+            let model = catalog.own_name(&price.model).unwrap_or(&price.model);
             let replaced = catalog.entries().iter().filter(|entry| {
-                entry.period().and(&price.period).is_some() && entry.names().any(|name| name == price.model)
+                entry.period().and(&price.period).is_some() && entry.names().any(|name| name == model)
             });
             let known: BTreeSet<_> =
                 replaced.flat_map(|entry| kinds(&entry.rates, entry.web_search)).collect();

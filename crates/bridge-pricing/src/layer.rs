@@ -1,7 +1,8 @@
 //! A catalog with a user's own entries on top.
 
 use crate::{
-    Alias, Catalog, CustomPrice, CustomPrices, Discount, Entry, Period, Problem, ProblemKind, problem,
+    Alias, Catalog, CustomPrice, CustomPrices, Discount, Entry, Period, Problem, ProblemKind, catalog,
+    problem,
 };
 
 /// A catalog under construction: each layer cuts the entries at the bounds of its period.
@@ -15,7 +16,7 @@ impl Catalog {
     /// Returns this catalog with a user's own prices, names and discounts on top, in this order. Its digest covers all.
     ///
     /// - Own prices take the place of all prices of the model, by any of its names, in their period.
-    /// - A name gets the prices of a model. It must not have any of its own.
+    /// - A name gets the prices of a model. It must not have any of its own, nor be another form of a name that has.
     /// - A discount applies to own prices too, and to web searches. Two discounts on the same prices are an error.
     ///
     /// # Errors
@@ -41,6 +42,10 @@ impl Catalog {
         layered.discounts(&custom.discounts);
         if layered.problems.is_empty() { Self::new(layered.entries) } else { Err(layered.problems) }
     }
+}
+
+fn has_variety(price: &CustomPrice) -> bool {
+    !price.geographies.is_empty() || price.rates.iter().any(|rates| rates.above > 0)
 }
 
 impl Discount {
@@ -71,11 +76,26 @@ impl Layered {
             self.cut(&entry.period(), |old| old.model == entry.model, |_| None);
             self.entries.push(entry);
         }
+        // The shipped prices alone have few enough.
+        if let Some(last) = prices.iter().rfind(|price| has_variety(price)) {
+            let kinds = problem::of_variety(self.entries.iter());
+            kinds.into_iter().for_each(|kind| self.problem(&last.place, kind));
+        }
+    }
+
+    /// Returns the name by which the entries have the prices of a model, as [`Catalog::entry`] finds them.
+    fn own_name(&self, name: &str) -> Option<String> {
+        let is_known = |name: &&str| self.entries.iter().any(|entry| entry.names().any(|own| own == *name));
+        if is_known(&name) {
+            return Some(name.to_owned());
+        }
+        catalog::other_form(name).filter(|other| is_known(&other.as_str()))
     }
 
     /// Returns the entry of own prices, with all names of the model.
     fn entry(&self, price: &CustomPrice) -> Entry {
-        let named = |entry: &&Entry| entry.names().any(|name| name == price.model);
+        let own_name = self.own_name(&price.model);
+        let named = |entry: &&Entry| entry.names().any(|name| Some(name) == own_name.as_deref());
         let known = self.entries.iter().rfind(named);
         let provider = price.provider.clone().or(known.map(|entry| entry.provider.clone()));
         Entry {
@@ -104,21 +124,29 @@ impl Layered {
         let named = |name: &str| {
             self.entries.iter().filter(in_period).any(|entry| entry.names().any(|own| own == name))
         };
-        if named(&alias.name) {
+        // Another form of a known name has that one's prices. As a name of its own it would have no others, at any time.
+        let is_other_form = self.own_name(&alias.name).is_some_and(|own| own != alias.name);
+        if is_other_form || named(&alias.name) {
             return self.problem(&alias.place, ProblemKind::NameTaken(alias.name.clone()));
         }
-        if !named(&alias.model) {
+        let model = self.own_name(&alias.model).filter(|model| named(model));
+        let Some(model) = model else {
             return self.problem(&alias.place, ProblemKind::Unknown(alias.model.clone()));
-        }
+        };
         let add = |mut entry: Entry| {
             entry.aliases.push(alias.name.clone());
             entry.aliases.sort();
             Some(entry)
         };
-        self.cut(&alias.period, |entry| entry.names().any(|name| name == alias.model), add);
+        self.cut(&alias.period, |entry| entry.names().any(|name| name == model), add);
     }
 
     fn discounts(&mut self, discounts: &[Discount]) {
+        let named = |discount: &Discount| Discount {
+            model: discount.model.as_ref().map(|model| self.own_name(model).unwrap_or_else(|| model.clone())),
+            ..discount.clone()
+        };
+        let discounts: Vec<_> = discounts.iter().map(named).collect();
         for (place, discount) in discounts.iter().enumerate() {
             if discount.period.is_empty() {
                 self.problem(&discount.place, ProblemKind::EmptyPeriod);

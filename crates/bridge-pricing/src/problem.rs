@@ -1,6 +1,6 @@
 //! Problems of price entries.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use crate::{Entry, Place, instant, mode};
@@ -36,6 +36,9 @@ pub enum ProblemKind {
     /// It has a factor for requests that are not restricted to a geography, or more than ten factors.
     #[error("its geographies must be up to ten, none of them empty, `global` or `not_available`")]
     Geography,
+    /// The price list has more different limits of size, or geographies, than a store tells apart.
+    #[error("a price list has at most {1} different {0}")]
+    TooMany(&'static str, usize),
     /// A name or source is empty.
     #[error("{0} must not be empty")]
     Empty(&'static str),
@@ -70,6 +73,10 @@ pub(crate) fn list(problems: &[Problem]) -> String {
 pub(crate) fn of_entries(entries: &[Entry], names: &HashMap<String, Vec<usize>>) -> Vec<Problem> {
     let alone = |entry| of_entry(entry).into_iter().map(move |kind| Problem { place: place(entry), kind });
     let mut problems: Vec<_> = entries.iter().flat_map(alone).collect();
+    if let Some(last) = entries.last() {
+        let kinds = of_variety(entries.iter()).into_iter();
+        problems.extend(kinds.map(|kind| Problem { place: place(last), kind }));
+    }
     let mut names: Vec<_> = names.iter().collect();
     names.sort();
     for (name, places) in names {
@@ -82,6 +89,25 @@ pub(crate) fn of_entries(entries: &[Entry], names: &HashMap<String, Vec<usize>>)
         }
     }
     problems
+}
+
+/// Maximum number of different limits of size in a catalog: as many as dashboards with costs tell apart.
+const SIZES_MAX: usize = 7;
+/// Maximum number of different geographies in a catalog.
+const GEOGRAPHIES_MAX: usize = 10;
+
+/// Returns the problems of entries that together have too many limits of size, or geographies.
+pub(crate) fn of_variety<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<ProblemKind> {
+    let (mut sizes, mut geographies) = (BTreeSet::new(), BTreeSet::new());
+    for entry in entries {
+        sizes.extend(entry.rates.iter().map(|rates| rates.above).filter(|above| *above > 0));
+        geographies.extend(entry.geographies.keys());
+    }
+    let too_many = [
+        (sizes.len() > SIZES_MAX).then_some(ProblemKind::TooMany("limits of size", SIZES_MAX)),
+        (geographies.len() > GEOGRAPHIES_MAX).then_some(ProblemKind::TooMany("geographies", GEOGRAPHIES_MAX)),
+    ];
+    too_many.into_iter().flatten().collect()
 }
 
 fn place(entry: &Entry) -> Place {

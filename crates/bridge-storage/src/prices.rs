@@ -2,6 +2,8 @@
 
 mod list;
 
+use std::time::Duration;
+
 use bridge_core::{BridgeError, ModelName, Money, StorageKind, Timestamp, Unpriced};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,11 @@ pub struct CostRow {
     pub list: Money,
     /// The sum after discounts; 0 without a price.
     pub amount: Money,
+}
+
+/// Returns the time at which a price list counts as put in use: after the last one, whatever the clocks of hosts say.
+pub(crate) fn next_activation(last: Timestamp, now: Timestamp) -> Timestamp {
+    now.max(last.saturating_add(Duration::from_millis(1)))
 }
 
 /// Returns the error of a query by a price list that was never stored.

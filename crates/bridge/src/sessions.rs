@@ -54,7 +54,7 @@ impl Sessions {
     }
 
     /// Returns what is known of a session: its sums in total and by model, its files and subagents, the session that it was
-    /// forked from and those forked from it, turns, calls of tools, errors, limits, and how long it was active. `None` if
+    /// forked from and those forked from it, turns, tool calls, errors, limits, and how long it was active. `None` if
     /// nothing is stored of it.
     ///
     /// ```

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bridge::pricing::{Catalog, Money};
-use bridge::{Origin, ResponseKey, ResponseUsage, TokenCounts};
+use bridge::{ModelName, Origin, ResponseKey, ResponseUsage, TokenCounts};
 
 use super::counter::Counter;
 use super::figures::{OtherFigures, canonical};
-use super::price::{Cost, Prices};
+use super::price::{Cost, PriceFactor, Prices};
 use super::reading::{Counted, Read, Seen};
 use super::skip::Skip;
 
@@ -65,8 +65,8 @@ pub(crate) struct ModelComparison {
     pub(crate) other_tokens: u64,
     pub(crate) other_cost: Money,
     pub(crate) causes: BTreeMap<Cause, Effect>,
-    /// [`other_cost`](Self::other_cost) at the prices here if all cache writes are for five minutes.
-    short_writes: Money,
+    /// [`other_cost`](Self::other_cost) at the prices here without each of their factors.
+    without: [Money; PriceFactor::ALL.len()],
 }
 
 /// Where a difference of money comes from that the tokens do not explain.
@@ -78,8 +78,8 @@ pub(crate) enum PriceCause {
     NoPriceYet(u64),
     /// This many tokens have no price here at all.
     NoPriceHere(u64),
-    /// The other counter prices writes to the cache for an hour like those for five minutes.
-    ShortWrites,
+    /// The other counter leaves out what makes another price.
+    LeftOut(PriceFactor),
     /// The prices differ.
     Price,
 }
@@ -116,9 +116,15 @@ impl ModelComparison {
     fn rest_cause(&self) -> PriceCause {
         match () {
             () if self.own_never_priced > 0 => PriceCause::NoPriceHere(self.own_never_priced),
-            () if is_nothing(self.other_cost.saturating_sub(self.short_writes)) => PriceCause::ShortWrites,
-            () => PriceCause::Price,
+            () => self.left_out().map_or(PriceCause::Price, PriceCause::LeftOut),
         }
+    }
+
+    /// Returns the factor without which the prices here give the other counter's cost.
+    fn left_out(&self) -> Option<PriceFactor> {
+        let is_cost =
+            |(_, without): &(PriceFactor, Money)| is_nothing(self.other_cost.saturating_sub(*without));
+        PriceFactor::ALL.into_iter().zip(self.without).find(is_cost).map(|(factor, _)| factor)
     }
 }
 
@@ -164,11 +170,12 @@ impl Comparison {
                 model.move_away(&prices, row);
                 for other in moved {
                     let name = other.model.as_deref().unwrap_or_default();
-                    let cost = prices.cost_as(row, other.counts, name).amount();
+                    let renamed = ResponseUsage { model: ModelName::new(name).ok(), ..row.clone() };
+                    let cost = prices.cost(&renamed, other.counts).amount();
                     let tokens = i128::from(other.counts.total());
                     let model = models.entry(canonical(name)).or_default();
                     model.add(Cause::OtherModel, tokens, cost);
-                    model.add_short_writes(&prices, row, other, name);
+                    model.add_without(&prices, &renamed, other.counts);
                 }
                 continue;
             }
@@ -180,7 +187,8 @@ impl Comparison {
             let tokens = i128::from(response.counts.total());
             model.causes.entry(Cause::NotHere).or_default().add(tokens, Money::ZERO);
         }
-        models.values_mut().for_each(|model| model.causes.retain(|_, effect| effect.tokens != 0));
+        let has_effect = |effect: &Effect| effect.tokens != 0 || !is_nothing(effect.money);
+        models.values_mut().for_each(|model| model.causes.retain(|_, effect| has_effect(effect)));
         Self { counter: figures.counter, models }
     }
 }
@@ -200,8 +208,10 @@ impl ModelComparison {
             (&mut self.own_cost, other.own_cost),
             (&mut self.own_at_first_price, other.own_at_first_price),
             (&mut self.other_cost, other.other_cost),
-            (&mut self.short_writes, other.short_writes),
         ] {
+            *sum = sum.saturating_add(more);
+        }
+        for (sum, more) in self.without.iter_mut().zip(other.without) {
             *sum = sum.saturating_add(more);
         }
         for (cause, effect) in &other.causes {
@@ -232,10 +242,11 @@ impl ModelComparison {
         self.causes.entry(cause).or_default().add(tokens, money);
     }
 
-    /// Adds what the counter counts of a response to what it costs if all its writes are for five minutes.
-    fn add_short_writes(&mut self, prices: &Prices<'_>, row: &ResponseUsage, other: &Counted, model: &str) {
-        let short = prices.cost_of_short_writes(row, other.counts, model).amount();
-        self.short_writes = self.short_writes.saturating_add(short);
+    /// Adds what the counter counts of a response to what it costs without each factor of the price.
+    fn add_without(&mut self, prices: &Prices<'_>, row: &ResponseUsage, counts: TokenCounts) {
+        for (sum, factor) in self.without.iter_mut().zip(PriceFactor::ALL) {
+            *sum = sum.saturating_add(prices.cost_without(factor, row, counts).amount());
+        }
     }
 
     /// Takes away a response that the counter has under another model's name.
@@ -252,17 +263,18 @@ impl ModelComparison {
         theirs: &[&Counted],
         seen: Option<&Seen>,
     ) {
-        let priced = |counts: TokenCounts| prices.cost(row, counts).amount();
-        let own = (i128::from(row.counts.total()), priced(row.counts));
+        let own = (i128::from(row.counts.total()), prices.cost(row, row.counts).amount());
         let equal = theirs.iter().position(|other| other.counts == row.counts);
         let first = equal.or_else(|| (0..theirs.len()).max_by_key(|at| theirs[*at].counts.total()));
         let Some(first) = first else {
             return self.add(absence(row, seen), -own.0, Money::ZERO.saturating_sub(own.1));
         };
-        let model = row.model.as_ref().map_or("", |model| model.as_str());
+        // The web searches of a response are not repeated with its tokens.
+        let repeated = ResponseUsage { web_search_requests: None, ..row.clone() };
         for (at, other) in theirs.iter().enumerate() {
-            self.add_short_writes(prices, row, other, model);
-            let (tokens, money) = (i128::from(other.counts.total()), priced(other.counts));
+            let row = if at == first { row } else { &repeated };
+            self.add_without(prices, row, other.counts);
+            let (tokens, money) = (i128::from(other.counts.total()), prices.cost(row, other.counts).amount());
             if at != first {
                 self.add(Cause::Repeated, tokens, money);
             } else if other.counts != row.counts {

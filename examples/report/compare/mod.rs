@@ -34,7 +34,7 @@ pub(crate) async fn compare(opened: &Opened, file: &Path, format: Format) -> Res
 #[cfg(test)]
 mod tests {
     use bridge::analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
-    use bridge::pricing::Catalog;
+    use bridge::pricing::{Catalog, CustomPrices, Discount, Period, Place};
     use serde_json::{Value, json};
 
     use super::*;
@@ -47,6 +47,10 @@ mod tests {
 
     /// Compares these lines with the figures of `ccusage daily --json` or `tokscale --json`.
     fn comparison(lines: &[Value], figures: &Value) -> causes::Comparison {
+        comparison_by(Catalog::shipped(), lines, figures)
+    }
+
+    fn comparison_by(catalog: &Catalog, lines: &[Value], figures: &Value) -> causes::Comparison {
         let folder = tempfile::tempdir().unwrap();
         let transcript: String = lines.iter().map(|line| format!("{line}\n")).collect();
         std::fs::write(folder.path().join("s.jsonl"), transcript).unwrap();
@@ -59,7 +63,7 @@ mod tests {
         let own: Vec<_> = history.responses().map(|response| response.to_usage()).collect();
         let figures = figures::read(&file).unwrap();
         let read = reading::read(&roots, figures.counter).unwrap();
-        causes::Comparison::new(Catalog::shipped(), &own, &read, &figures)
+        causes::Comparison::new(catalog, &own, &read, &figures)
     }
 
     /// A line of a response of claude-opus-4-5 with a million tokens of output for each of `output`.
@@ -166,6 +170,114 @@ mod tests {
                 "claude-opus-4-5,ccusage,,1000005,30,",
             ]
         );
+    }
+
+    #[test]
+    fn a_cause_whose_tokens_add_up_to_nothing_keeps_its_dollars() {
+        let on_other_chain = |message, output| {
+            let mut line = line(message, output);
+            line["isSidechain"] = true.into();
+            line
+        };
+        // Of both responses ccusage takes the line of the main chain: once with fewer tokens, once with as many more.
+        let mut input = line(2, 0);
+        input["message"]["usage"]["input_tokens"] = 2_000_000.into();
+        let lines = [line(1, 1), on_other_chain(1, 2), input, on_other_chain(2, 1)];
+        let mut figures = ccusage(1, 35.0);
+        figures["daily"][0]["modelBreakdowns"][0]["inputTokens"] = 2_000_000.into();
+        let found = compared(&lines, &figures);
+        let cause = json!({"cause": "ccusage takes another snapshot of the response", "responses": 2, "tokens": "0",
+            "usd": "-40"});
+        assert_eq!((&found["causes"], &found["price_causes"]), (&json!([cause]), &json!([])), "{found:#}");
+    }
+
+    /// Each factor of a price is recognized by the cost without it.
+    #[test]
+    fn what_another_counter_leaves_out_of_a_price_is_named() {
+        let with = |model: &str, usage: Value| {
+            let mut line = line(1, 0);
+            line["message"]["model"] = model.into();
+            let fields = usage.as_object().unwrap().clone();
+            line["message"]["usage"].as_object_mut().unwrap().extend(fields);
+            line
+        };
+        let million = 1_000_000;
+        for (model, usage, cost, cause, dollars) in [
+            (
+                "claude-opus-4-6",
+                json!({"output_tokens": million, "server_tool_use": {"web_search_requests": 1000}}),
+                25.0,
+                "ccusage does not price web searches",
+                "-10",
+            ),
+            (
+                "claude-opus-4-6",
+                json!({"output_tokens": million, "speed": "fast"}),
+                25.0,
+                "ccusage prices the fast mode like the standard one",
+                "-125",
+            ),
+            (
+                "claude-opus-4-6",
+                json!({"output_tokens": million, "service_tier": "batch"}),
+                25.0,
+                "ccusage prices all service tiers like the standard one",
+                "12.5",
+            ),
+            (
+                "claude-opus-4-6",
+                json!({"output_tokens": million, "inference_geo": "us"}),
+                25.0,
+                "ccusage prices all geographies alike",
+                "-2.5",
+            ),
+            (
+                "claude-sonnet-4-5",
+                json!({"input_tokens": million}),
+                3.0,
+                "ccusage prices large requests like small ones",
+                "-3",
+            ),
+        ] {
+            let counted = |name: &str| usage[name].as_u64().unwrap_or(0);
+            let figures = json!({"daily": [{"modelBreakdowns": [{"modelName": model,
+                "inputTokens": counted("input_tokens"), "outputTokens": counted("output_tokens"),
+                "cacheCreationTokens": 0, "cacheReadTokens": 0, "cost": cost}]}]});
+            let mut line = with(model, usage.clone());
+            line["timestamp"] = "2026-03-31T12:00:00Z".into();
+            let found = compared(&[line], &figures);
+            assert_eq!(found["price_causes"], json!([{"cause": cause, "usd": dollars}]), "{found:#}");
+        }
+    }
+
+    #[test]
+    fn a_counter_that_knows_no_discounts_is_recognized() {
+        let discount = Discount {
+            place: Place { name: "pricing.discounts[0]".to_owned(), line: None },
+            provider: Some("anthropic".to_owned()),
+            model: None,
+            period: Period::default(),
+            percent: "20".parse().unwrap(),
+        };
+        let custom = CustomPrices { discounts: vec![discount], ..CustomPrices::default() };
+        let catalog = Catalog::shipped().with(&custom).unwrap();
+        let comparison = comparison_by(&catalog, &[line(1, 1)], &ccusage(1, 25.0));
+        let found: Value = serde_json::from_str(&text::format(&comparison, Format::Json)).unwrap();
+        let cause = json!({"cause": "ccusage prices without the discounts", "usd": "5"});
+        assert_eq!(found["models"][0]["price_causes"], json!([cause]), "{found:#}");
+    }
+
+    #[test]
+    fn web_searches_are_not_repeated_with_the_tokens_of_a_response() {
+        let mut first = line(1, 1);
+        first["message"]["usage"]["server_tool_use"] = json!({"web_search_requests": 1000});
+        let mut again = first.clone();
+        again["requestId"] = "req_another".into();
+        let found = compared(&[first, again], &ccusage(2, 50.0));
+        let repeated = json!({"cause": "ccusage counts the response again, for another request or session",
+            "responses": 1, "tokens": "1000000", "usd": "25"});
+        let searches = json!({"cause": "ccusage does not price web searches", "usd": "-10"});
+        assert_eq!((&found["causes"], &found["price_causes"]), (&json!([repeated]), &json!([searches])));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::causes::{Cause, Comparison, Effect, ModelComparison, PriceCause};
 use super::counter::Counter;
 use super::documents;
 use super::grid::{Grid, signed, signed_money};
+use super::price::PriceFactor;
 use super::skip::Skip;
 use crate::args::Format;
 use crate::ascii_json;
@@ -121,9 +122,17 @@ pub(super) fn describe_price(cause: PriceCause, other: Counter) -> String {
             format!("no price here for {} tokens at their time; at the model's first price", number(tokens))
         }
         PriceCause::NoPriceHere(tokens) => format!("no price here for {} tokens", number(tokens)),
-        PriceCause::ShortWrites => {
-            format!("{other} prices cache writes for an hour like those for five minutes")
-        }
+        PriceCause::LeftOut(factor) => match factor {
+            PriceFactor::HourWrites => {
+                format!("{other} prices cache writes for an hour like those for five minutes")
+            }
+            PriceFactor::WebSearches => format!("{other} does not price web searches"),
+            PriceFactor::Speed => format!("{other} prices the fast mode like the standard one"),
+            PriceFactor::ServiceTier => format!("{other} prices all service tiers like the standard one"),
+            PriceFactor::Geography => format!("{other} prices all geographies alike"),
+            PriceFactor::Size => format!("{other} prices large requests like small ones"),
+            PriceFactor::Discount => format!("{other} prices without the discounts"),
+        },
         PriceCause::Price => "another price".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Who is admitted, and which database user answers.
+//! Who is admitted.
 
 mod refusals;
 
@@ -12,7 +12,6 @@ use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tower::ServiceExt;
 
 use refusals::Refusals;
 
@@ -68,30 +67,6 @@ fn admits(presented: &str, token: &str) -> bool {
 /// Compares in constant time.
 fn is_same(presented: &[u8], secret: &[u8]) -> bool {
     presented.len() == secret.len() && presented.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b)) == 0
-}
-
-/// Paths that are about the service itself, which the bridge that writes answers: it knows its health and its metrics.
-/// Everything else is read by a user who may only read.
-const WRITER_PATHS: [&str; 7] = [
-    "/health/live",
-    "/health/ready",
-    "/metrics",
-    "/status",
-    "/api/v1/health",
-    "/api/v1/audit",
-    "/api/v1/hosts",
-];
-
-/// Returns a router that passes the paths about the service itself to the writer's router, and all others to the reader's.
-pub fn split_by_user(writer: Router, reader: Router) -> Router {
-    Router::new().fallback(async move |request: Request| {
-        let is_of_writer = WRITER_PATHS.contains(&request.uri().path());
-        let router = if is_of_writer { writer } else { reader };
-        match router.oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
-    })
 }
 
 #[cfg(test)]

@@ -93,8 +93,12 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         };
         println!("{}", running.url());
         let line = is_terminal.then(|| status::Line::show(&running, terminal));
-        running.serve_until(stop).await;
-        drop(line);
+        let stopped = async {
+            stop.await;
+            // It asks the database, which is not needed any more.
+            drop(line);
+        };
+        running.serve_until(stopped).await;
         Ok(())
     });
     runtime.shutdown_timeout(READERS_TIMEOUT);
@@ -104,7 +108,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn unit_text(manager: Manager, program: &Path, settings: &Settings) -> Result<String, Failure> {
     match manager {
         Manager::Systemd => {
-            let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+            let user = unit::user(|name| std::env::var(name).ok());
             let unnamed = || Failure::settings("the environment names no user in USER: the unit needs one");
             Ok(unit::systemd(program, settings, Some(&user.ok_or_else(unnamed)?)))
         }

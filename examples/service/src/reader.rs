@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use bridge::config::BridgeConfig;
 use bridge::embedded::EngineOptions;
-use bridge::storage::{ClickHouseOptions, ClickHouseStore, Locate, LocateFuture, Location};
-use bridge::{AuditOptions, AuditedOperations, BridgeError, EmbeddedDatabase, EnhancedTokenDatabaseBridge};
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, Locate, LocateFuture, Location, PriceStore as _};
+use bridge::{
+    AuditOptions, AuditedOperations, BridgeBuilder, BridgeError, EmbeddedDatabase,
+    EnhancedTokenDatabaseBridge,
+};
 
 use crate::settings::Reader;
 use crate::start::Failure;
@@ -45,7 +48,7 @@ fn unreadable(key: &str) -> impl Fn(BridgeError) -> Failure {
 ///
 /// # Errors
 ///
-/// The settings of the database; the engine cannot be joined.
+/// The settings of the database; the engine cannot be joined, or the server's user cannot read.
 pub async fn reading_bridge(
     config: &BridgeConfig,
     reader: Option<ClickHouseOptions>,
@@ -59,13 +62,13 @@ pub async fn reading_bridge(
         let database = tokio::task::spawn_blocking(joining).await.map_err(Failure::running)?;
         let database = database.map_err(Failure::running)?;
         let name = database.engine().endpoint().database.clone();
-        let options = ClickHouseOptions::located(Arc::new(AsReader(database)))
+        let options = ClickHouseOptions::located(Arc::new(AsReader(database.clone())))
             .map_err(Failure::running)?
             .with_database(&name)
             .with_table_prefix(&config.clickhouse.table_prefix)
             .map_err(Failure::running)?;
         let store = ClickHouseStore::new(options).map_err(Failure::running)?;
-        return bridge_of(config, store).map(Some);
+        return Ok(Some(bridge_of(config, store)?.close_engine(database).build()));
     }
     let Some(options) = reader else {
         tracing::warn!(
@@ -74,21 +77,23 @@ pub async fn reading_bridge(
         return Ok(None);
     };
     let store = ClickHouseStore::new(options).map_err(Failure::running)?;
-    bridge_of(config, store).map(Some)
+    // Now, and not with the first page: the user may be unknown, or lack the role.
+    store.prices_in_use().await.map_err(|error| {
+        let why = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+        Failure::running(format!("[reader] cannot read the database: {why}"))
+    })?;
+    Ok(Some(bridge_of(config, store)?.build()))
 }
 
-/// Returns a bridge that records nothing, because its user could not, and does not check its own health.
-fn bridge_of(config: &BridgeConfig, store: ClickHouseStore) -> Result<EnhancedTokenDatabaseBridge, Failure> {
+/// Returns a bridge that records nothing, because its user could not. Health, budgets and sources are those of the bridge
+/// that writes.
+fn bridge_of(config: &BridgeConfig, store: ClickHouseStore) -> Result<BridgeBuilder, Failure> {
     let audit = AuditOptions::default().with_operations(AuditedOperations::Nothing);
-    let builder = EnhancedTokenDatabaseBridge::builder(Arc::new(store))
-        .sources(&config.sources.paths)
+    Ok(EnhancedTokenDatabaseBridge::builder(Arc::new(store))
         .analyzer(config.analyzer_options().map_err(Failure::settings)?)
         .activity_pause(config.sources.activity_pause)
         .cache(config.caching)
-        .monitoring(config.monitoring)
-        .budgets(config.budgets.clone())
-        .audit(audit);
-    Ok(builder.build())
+        .audit(audit))
 }
 
 /// The embedded engine, as its user who may only read.

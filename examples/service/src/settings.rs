@@ -30,6 +30,9 @@ pub struct Settings {
     /// The absolute path of the file that they are from.
     #[serde(skip)]
     pub file: Option<PathBuf>,
+    /// The address of the command line, which took the place of the file's.
+    #[serde(skip)]
+    pub listen_argument: Option<String>,
 }
 
 /// Where the service listens, and who is admitted.
@@ -125,6 +128,7 @@ impl Default for Settings {
             page: Page::default(),
             limits: Limits::default(),
             file: None,
+            listen_argument: None,
         }
     }
 }
@@ -193,6 +197,7 @@ impl Settings {
         };
         if let Some(address) = listen {
             address.clone_into(&mut settings.listen.address);
+            settings.listen_argument = Some(address.to_owned());
         }
         settings.listen.check()?;
         settings.reader.as_ref().map_or(Ok(()), Reader::check)?;

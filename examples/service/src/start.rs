@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::access;
 use crate::reader::{reading_bridge, server_options};
 use crate::relay::{Entrance, Relay};
-use crate::settings::Settings;
+use crate::settings::{Listen, Settings};
 use crate::tls;
 
 /// Maximum time that the end waits for the database.
@@ -118,7 +118,7 @@ pub async fn start(settings: &Settings, prepared: Prepared) -> Result<Running, F
     });
     let proxy_addresses = settings.listen.proxy_addresses.clone().into();
     let entrance = Entrance { acceptor: certificate, proxy_addresses };
-    let url = format!("{}://{address}", if entrance.acceptor.is_some() { "https" } else { "http" });
+    let url = url(&settings.listen, address);
     let (listener, relay) = if entrance.is_open() {
         (outer, None)
     } else {
@@ -129,6 +129,18 @@ pub async fn start(settings: &Settings, prepared: Prepared) -> Result<Running, F
     let router = router(settings, &bridge, reader.as_ref(), metrics, token, address);
     let shows_cost = settings.page.cost;
     Ok(Running { bridge, reader, syncing, listener, router, relay, url, shows_cost })
+}
+
+/// Returns the address of the page, as others than the listener know it.
+fn url(listen: &Listen, address: SocketAddr) -> String {
+    let scheme = if listen.tls.is_some() { "https" } else { "http" };
+    // It stands for all addresses of the machine, and none that a browser elsewhere could open.
+    let is_any = address.ip().is_unspecified();
+    match (listen.names.first(), &listen.proxy) {
+        (Some(name), _) if is_any => format!("{scheme}://{name}:{}", address.port()),
+        (None, Some(proxy)) if is_any => format!("https://{proxy}"),
+        _ => format!("{scheme}://{address}"),
+    }
 }
 
 fn router(
@@ -148,11 +160,11 @@ fn router(
         .with_queries_max(limits.queries_max.get())
         .with_metrics(move || metrics.render())
         .with_page(page);
-    let own = web::router(bridge.clone(), options.clone());
-    let routes = match reader {
-        Some(reader) => access::split_by_user(own, web::router(reader.clone(), options)),
-        None => own,
+    let options = match reader {
+        Some(reader) => options.with_reader(reader.clone()),
+        None => options,
     };
+    let routes = web::router(bridge.clone(), options);
     let names = settings.listen.names.iter().chain(&settings.listen.proxy).cloned();
     let hosts = AllowedHosts::of_listener(address).with_names(names);
     let router = web::protect(access::with_token(routes, token), hosts);
@@ -187,11 +199,23 @@ impl Running {
     /// Serves until `stop` completes, and ends everything within seconds.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
         web::serve(self.listener, self.router, stop).await;
-        drop((self.relay, self.reader));
+        drop(self.relay);
+        // First, so that the writer is the last user of an embedded engine, and waits for its end.
+        if let Some(reader) = self.reader
+            && let Err(incomplete) = reader.shutdown().within(SHUTDOWN_TIMEOUT / 4).await
+        {
+            tracing::warn!(%incomplete, "the shutdown of the reader is incomplete");
+        }
         // Does not wait long for an unavailable database: the store is consistent, and the next start resumes the
         // synchronization.
         if let Err(incomplete) = self.bridge.shutdown().within(SHUTDOWN_TIMEOUT).await {
-            tracing::warn!(%incomplete, "the shutdown is incomplete");
+            let is_without_tasks = !incomplete.running_tasks;
+            if is_without_tasks && incomplete.unwritten_records == 0 && incomplete.audit_error.is_none() {
+                // It ends on its own, and nothing is lost: on a busy machine it takes longer.
+                tracing::info!(%incomplete, "the service ends before its engine");
+            } else {
+                tracing::warn!(%incomplete, "the shutdown is incomplete");
+            }
         }
         drop(self.syncing);
     }
@@ -212,4 +236,28 @@ fn install_recorder() -> Result<PrometheusHandle, BuildError> {
         }
     });
     Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_address_can_be_opened() {
+        let listen = |names: &[&str], proxy: Option<&str>| Listen {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            proxy: proxy.map(str::to_owned),
+            ..Listen::default()
+        };
+        for (listen, address, expected) in [
+            (listen(&[], None), "127.0.0.1:8080", "http://127.0.0.1:8080"),
+            (listen(&["tokens.example"], None), "127.0.0.1:8080", "http://127.0.0.1:8080"),
+            (listen(&["tokens.example", "b"], None), "0.0.0.0:8080", "http://tokens.example:8080"),
+            (listen(&["tokens.example"], Some("proxy.example")), "[::]:8080", "http://tokens.example:8080"),
+            (listen(&[], Some("proxy.example")), "0.0.0.0:8080", "https://proxy.example"),
+            (listen(&[], None), "0.0.0.0:8080", "http://0.0.0.0:8080"),
+        ] {
+            assert_eq!(url(&listen, address.parse().unwrap()), expected);
+        }
+    }
 }

@@ -4,20 +4,26 @@ use std::path::{Path, PathBuf};
 
 use crate::settings::Settings;
 
+/// Returns the user whose transcripts are read: the one of this environment, or who became root by `sudo`.
+#[must_use]
+pub fn user(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let named = |name: &&str| variable(name).filter(|user| !user.is_empty());
+    let user = ["USER", "LOGNAME"].iter().find_map(named)?;
+    if user == "root" { named(&"SUDO_USER").or(Some(user)) } else { Some(user) }
+}
+
 /// Returns a unit for systemd: for `/etc/systemd/system` with the user whose transcripts are read, without a user for
 /// `~/.config/systemd/user`.
 #[must_use]
 pub fn systemd(program: &Path, settings: &Settings, user: Option<&str>) -> String {
     // In a unit `%` begins a specifier, and `\` and `"` end a quoted text.
-    let quoted = |path: &Path| {
-        let text = path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
+    let quoted = |text: &str| {
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
         format!("\"{text}\"")
     };
     // Variables are replaced in arguments only, not in the path of the program.
-    let arguments = match &settings.file {
-        Some(file) => format!(" --config {}", quoted(file).replace('$', "$$")),
-        None => String::new(),
-    };
+    let argument = |(name, value): &(&str, String)| format!(" {name} {}", quoted(value).replace('$', "$$"));
+    let arguments: String = arguments(settings).iter().map(argument).collect();
     let user_line = user.map_or_else(String::new, |user| format!("User={}\n", user.replace('%', "%%")));
     let target = if user.is_some() { "multi-user.target" } else { "default.target" };
     format!(
@@ -40,7 +46,7 @@ pub fn systemd(program: &Path, settings: &Settings, user: Option<&str>) -> Strin
          \n\
          [Install]\n\
          WantedBy={target}\n",
-        quoted(program),
+        quoted(&program.display().to_string()),
         folder().display().to_string().replace('%', "%%"),
     )
 }
@@ -49,9 +55,9 @@ pub fn systemd(program: &Path, settings: &Settings, user: Option<&str>) -> Strin
 #[must_use]
 pub fn launchd(program: &Path, settings: &Settings, logs: &Path) -> String {
     let text = |path: &Path| format!("<string>{}</string>", escaped(&path.display().to_string()));
-    let mut arguments = text(program);
-    if let Some(file) = &settings.file {
-        arguments += &format!("\n    <string>--config</string>\n    {}", text(file));
+    let mut all = text(program);
+    for (name, value) in arguments(settings) {
+        all += &format!("\n    <string>{name}</string>\n    <string>{}</string>", escaped(&value));
     }
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
@@ -59,7 +65,7 @@ pub fn launchd(program: &Path, settings: &Settings, logs: &Path) -> String {
          <plist version=\"1.0\">\n\
          <dict>\n  \
            <key>Label</key>\n  <string>token-bridge</string>\n  \
-           <key>ProgramArguments</key>\n  <array>\n    {arguments}\n  </array>\n  \
+           <key>ProgramArguments</key>\n  <array>\n    {all}\n  </array>\n  \
            <key>WorkingDirectory</key>\n  {}\n  \
            <key>RunAtLoad</key>\n  <true/>\n  \
            <key>KeepAlive</key>\n  <dict>\n    <key>SuccessfulExit</key>\n    <false/>\n  </dict>\n  \
@@ -71,6 +77,13 @@ pub fn launchd(program: &Path, settings: &Settings, logs: &Path) -> String {
         text(&folder()),
         text(&logs.join("token-bridge.log")),
     )
+}
+
+/// Returns the arguments with which the service was called, by name.
+fn arguments(settings: &Settings) -> Vec<(&'static str, String)> {
+    let file = settings.file.as_ref().map(|file| ("--config", file.display().to_string()));
+    let listen = settings.listen_argument.clone().map(|address| ("--listen", address));
+    file.into_iter().chain(listen).collect()
 }
 
 /// Returns the folder at which relative paths start.

@@ -37,6 +37,19 @@ fn no_page_is_wider_than_the_window() {
 }
 
 #[test]
+fn the_ranges_fit_into_a_line_of_a_phone() {
+    let service = Service::start();
+    service.put(&sessions(40));
+    let (_profile, mut browser) = browser();
+    browser.show_as(390, 900, Theme::Light);
+    browser.open(&service.url("/?range=month"));
+    let lines = "new Set([...document.querySelectorAll('[aria-label=\"Time range\"] a')].map((a) => a.offsetTop)).size";
+    assert_eq!(browser.evaluate(lines), 1);
+    let selected = "document.querySelector('.pills [aria-current]').textContent";
+    assert_eq!(browser.evaluate(selected), "This month");
+}
+
+#[test]
 fn costs_are_those_of_the_price_catalog_and_never_without_what_has_no_price() {
     let service = Service::start();
     let mut rows = sessions(40);

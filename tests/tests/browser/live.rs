@@ -1,5 +1,8 @@
 //! The page of a running service changes by itself.
 
+use bridge::{Clock, SystemClock};
+use bridge_testkit::fixtures::line_at;
+
 use super::{HOSTILE, Service, assert_content, browser, hostile, sessions};
 
 #[test]
@@ -24,6 +27,31 @@ fn what_is_stored_appears_without_a_reload_and_what_is_open_stays_open() {
 }
 
 #[test]
+fn what_is_stored_appears_while_a_filter_is_typed_which_stays() {
+    let service = Service::start();
+    service.put(&sessions(10));
+    let (_profile, mut browser) = browser();
+    browser.open(&service.url("/?range=all"));
+    browser.evaluate(
+        "document.querySelector('#filter').open = true; \
+         const value = document.querySelector('[name=value]'); value.focus(); value.value = 'half a na'; 0",
+    );
+    for number in [12, 14] {
+        let rows = sessions(number);
+        service.put(&rows);
+        let total: u64 = rows.iter().map(|row| row.counts.total()).sum();
+        browser.wait_until(&format!(
+            "document.querySelector('.total').textContent.replaceAll(',', '') === '{total}'"
+        ));
+    }
+    let in_use = "document.activeElement.name + ': ' + document.activeElement.value";
+    assert_eq!(browser.evaluate(in_use), "value: half a na");
+    browser.wait_until("document.querySelector('[data-chart] canvas')?.width > 0");
+    assert_eq!(browser.evaluate("document.querySelectorAll('.controls').length"), 1);
+    assert_content(&mut browser, &service);
+}
+
+#[test]
 fn a_page_whose_service_ended_says_that_it_is_not_up_to_date() {
     let mut service = Service::start();
     service.put(&sessions(10));
@@ -34,6 +62,25 @@ fn a_page_whose_service_ended_says_that_it_is_not_up_to_date() {
     browser.wait_until("document.querySelector('#live').textContent.startsWith('Not up to date')");
     let shown = browser.evaluate("document.querySelector('.total').textContent");
     assert!(shown.as_str().is_some_and(|total| !total.is_empty()), "the last totals stay");
+}
+
+#[test]
+fn a_page_whose_data_is_old_says_since_when() {
+    let transcripts = tempfile::tempdir().unwrap();
+    let time = SystemClock.now().to_string();
+    std::fs::write(transcripts.path().join("s.jsonl"), line_at("s", 1, 40, &time)).unwrap();
+    let service = Service::stopped_synchronizing(transcripts.path());
+    let (_profile, mut browser) = browser();
+    for page in ["/?range=all", "/breakdown?range=all", "/sessions?range=all"] {
+        browser.open(&service.url(page));
+        let banner = "document.querySelector('.banner').textContent";
+        let text = "Synchronization seems to have stopped. Last completed 20 min. ago. Status";
+        assert_eq!(browser.evaluate(banner), text, "{page}");
+        let age = "document.querySelector('.as-of').textContent";
+        assert_eq!(browser.evaluate(age), "Last transcript stored 20 min. ago", "{page}");
+        assert_eq!(browser.evaluate("document.querySelector('#live').textContent"), "Not synchronized");
+    }
+    assert_content(&mut browser, &service);
 }
 
 #[test]

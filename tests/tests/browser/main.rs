@@ -11,6 +11,7 @@ mod screenshots;
 mod totals;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use bridge::storage::{
 };
 use bridge::web::{self, AllowedHosts, PageOptions, WebOptions};
 use bridge::{
-    Clock, EnhancedTokenDatabaseBridge, HostName, ModelName, ProjectName, ResponseUsage, SessionId,
-    SystemClock,
+    Clock, EnhancedTokenDatabaseBridge, HostName, ManualClock, ModelName, ProjectName, ResponseUsage,
+    SessionId, SyncOptions, SystemClock,
 };
 use bridge_core::SessionActivity;
 use bridge_testkit::browser::Browser;
@@ -67,10 +68,27 @@ impl Service {
         Self::of(Arc::new(database), Arc::default())
     }
 
+    /// Starts a service that synchronized this folder of transcripts 20 minutes ago, and not since.
+    fn stopped_synchronizing(transcripts: &Path) -> Self {
+        let store = Arc::new(InMemoryStore::default());
+        let clock = Arc::new(ManualClock::new(SystemClock.now().saturating_sub(Duration::from_mins(20))));
+        let bridge = EnhancedTokenDatabaseBridge::builder(Arc::clone(&store) as Arc<dyn TokenStore>)
+            .sources([transcripts])
+            .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+            .build();
+        let service = Self::of_bridge(bridge.clone(), store);
+        let _ = service.runtime.block_on(bridge.sync_all_sessions(SyncOptions::default())).unwrap();
+        clock.set(SystemClock.now());
+        service
+    }
+
     fn of(served: Arc<dyn TokenStore>, store: Arc<InMemoryStore>) -> Self {
+        Self::of_bridge(EnhancedTokenDatabaseBridge::builder(served).budgets(budgets()).build(), store)
+    }
+
+    fn of_bridge(bridge: EnhancedTokenDatabaseBridge, store: Arc<InMemoryStore>) -> Self {
         let runtime = Runtime::new().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let bridge = EnhancedTokenDatabaseBridge::builder(served).budgets(budgets()).build();
         let address = runtime.block_on(async {
             let listener = web::listen("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();

@@ -2,8 +2,11 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use bridge::{Clock, SystemClock};
 use bridge_testkit::browser::Theme;
+use bridge_testkit::fixtures::line_at;
 
 use super::{Service, browser};
 
@@ -41,6 +44,13 @@ fn screenshots() {
     take("page-session", &session, 1280, 1400, Theme::Light);
     take("page-session-phone", &session, 390, 1500, Theme::Dark);
     take("page-first-run", &Service::start().url("/"), 1280, 560, Theme::Dark);
+    let transcripts = tempfile::tempdir().unwrap();
+    let day = |number: u64| SystemClock.now().saturating_sub(Duration::from_hours(24 * number)).to_string();
+    let lines: String =
+        (1..8).map(|number| line_at("session", number, 90_210 * (number % 4 + 1), &day(number))).collect();
+    std::fs::write(transcripts.path().join("session.jsonl"), lines).unwrap();
+    let stopped = Service::stopped_synchronizing(transcripts.path());
+    take("page-stale", &stopped.url("/"), 1280, 700, Theme::Light);
     take("page-database-down", &Service::without_database().url("/"), 1280, 560, Theme::Light);
 }
 

@@ -1,4 +1,4 @@
-//! The activity of sessions besides responses: prompts, calls of tools, errors. The page `docs/sessions.md` states the rules.
+//! The activity of sessions besides responses: prompts, tool calls, errors. The page `docs/sessions.md` states the rules.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;

@@ -11,6 +11,8 @@ use crate::platform::application_data;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRoots {
     folders: Vec<PathBuf>,
+    /// Those of the folders, and where others may appear.
+    candidates: Vec<PathBuf>,
     configured: bool,
 }
 
@@ -24,7 +26,7 @@ impl SourceRoots {
     ) -> Self {
         let home = home(&variable);
         let folders = roots.into_iter().map(|root| expand_home(root.as_ref(), home.as_deref()));
-        Self { folders: folders.collect(), configured: true }
+        Self::configured(folders.collect())
     }
 
     /// Returns the roots that the environment gives: each folder of `CLAUDE_CONFIG_DIR` (comma separated; a
@@ -35,7 +37,7 @@ impl SourceRoots {
         let home = home(&variable);
         if let Some(list) = set(&variable, "CLAUDE_CONFIG_DIR") {
             let folders = comma_separated(&list).map(|folder| expand_home(&folder, home.as_deref()));
-            return Self { folders: folders.map(projects_of).collect(), configured: true };
+            return Self::configured(folders.map(projects_of).collect());
         }
         let config = set(&variable, "XDG_CONFIG_HOME").map(PathBuf::from);
         let config = config.or_else(|| Some(home.as_ref()?.join(".config")));
@@ -49,14 +51,26 @@ impl SourceRoots {
             )
             .map(|data| data.join(DESKTOP)),
         ];
-        let folders = candidates.into_iter().flatten().filter(|folder| !is_absent(folder));
-        Self { folders: folders.collect(), configured: false }
+        let candidates: Vec<_> = candidates.into_iter().flatten().collect();
+        let folders = candidates.iter().filter(|folder| !is_absent(folder)).cloned().collect();
+        Self { folders, candidates, configured: false }
+    }
+
+    fn configured(folders: Vec<PathBuf>) -> Self {
+        Self { candidates: folders.clone(), folders, configured: true }
     }
 
     /// Returns the roots, in the order in which they were named.
     #[must_use]
     pub fn folders(&self) -> &[PathBuf] {
         &self.folders
+    }
+
+    /// Returns the roots together with the usual ones that do not exist: the places to watch, because a client may create
+    /// them at any time.
+    #[must_use]
+    pub fn candidates(&self) -> &[PathBuf] {
+        &self.candidates
     }
 
     /// Returns whether the user named them. If so, finding nothing there is no reason to look elsewhere.
@@ -154,6 +168,18 @@ mod tests {
         fs::create_dir_all(&xdg).unwrap();
         let found = SourceRoots::usual(environment(&[("HOME", home.path())]));
         assert_eq!((found.folders(), found.are_configured()), (&[xdg, own][..], false));
+    }
+
+    #[test]
+    fn usual_roots_that_do_not_exist_yet_are_candidates() {
+        let home = tempfile::tempdir().unwrap();
+        let found = SourceRoots::usual(environment(&[("HOME", home.path())]));
+        assert!(found.folders().is_empty());
+        for folder in [".claude/projects", ".config/claude/projects"] {
+            assert!(found.candidates().contains(&home.path().join(folder)), "{:?}", found.candidates());
+        }
+        let named = SourceRoots::named(["/missing"], environment(&[("HOME", home.path())]));
+        assert_eq!(named.candidates(), named.folders());
     }
 
     #[cfg(target_os = "linux")]

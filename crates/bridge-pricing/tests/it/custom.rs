@@ -143,6 +143,68 @@ fn bad_names_and_discounts_are_named_with_their_line() {
     );
 }
 
+/// A name with a date, or with the width of the context, is that of the model without.
+#[test]
+fn another_form_of_a_claudes_name_is_the_same_model_in_every_entry() {
+    let (form, model) = ("claude-opus-4-6[1m]", "claude-opus-4-6");
+    let alias = |name: &str, model: &str| Alias {
+        place: place("pricing.aliases", 1),
+        name: name.to_owned(),
+        model: model.to_owned(),
+        period: Period::default(),
+    };
+    let aliases = vec![alias(form, "claude-haiku-4-5")];
+    assert_eq!(
+        problems(&CustomPrices { aliases, ..Default::default() }),
+        ["pricing.aliases (line 1): claude-opus-4-6[1m] has a price of its own at that time"]
+    );
+    let date = "2026-05-01";
+    let with = |custom: CustomPrices| Catalog::shipped().with(&custom).unwrap();
+    let listed = amount(Catalog::shipped(), model, date);
+    let catalog = with(CustomPrices { aliases: vec![alias("mine", form)], ..Default::default() });
+    assert_eq!(amount(&catalog, "mine", date), listed);
+
+    let prices = vec![own(2, form, Period::default())];
+    let custom = CustomPrices { prices, ..Default::default() };
+    let catalog = with(custom.clone());
+    assert_eq!([form, model].map(|name| amount(&catalog, name, date)), [Ok("1".into()), Ok("1".into())]);
+    assert_eq!(custom.unused(&catalog, &[model].into()), []);
+    assert_eq!(custom.lacking(Catalog::shipped()).len(), 1, "it lacks the prices of the cache");
+
+    let discounts = vec![discount(3, None, Some(form))];
+    let discounted = amount(&with(CustomPrices { discounts, ..Default::default() }), model, date);
+    assert!(discounted.is_ok() && discounted != listed, "{discounted:?}");
+}
+
+#[test]
+fn more_sizes_or_geographies_than_dashboards_tell_apart_are_refused() {
+    let sized = |line, sizes: std::ops::Range<u64>| {
+        let above = |limit| Rates { above: 300_000 + limit, ..price("1", "2") };
+        let rates = std::iter::once(price("1", "2")).chain(sizes.map(above)).collect();
+        let model = format!("own-{line}");
+        let provider = Some("us".to_owned());
+        CustomPrice { rates, provider, ..own(line, &model, Period::default()) }
+    };
+    let placed = |line, places: std::ops::Range<u32>| CustomPrice {
+        geographies: places.map(|place| (format!("place-{place}"), "1.1".parse().unwrap())).collect(),
+        ..sized(line, 0..0)
+    };
+    let shipped: std::collections::BTreeSet<_> =
+        Catalog::shipped().entries().iter().flat_map(|entry| &entry.rates).map(|rates| rates.above).collect();
+    // The set has the 0 of prices without a limit, too.
+    let room = 8 - u64::try_from(shipped.len()).unwrap();
+    let custom = |prices| CustomPrices { prices, ..Default::default() };
+    assert!(Catalog::shipped().with(&custom(vec![sized(1, 0..room)])).is_ok());
+    assert_eq!(
+        problems(&custom(vec![sized(1, 0..room), sized(2, room..room + 1), sized(3, 0..0)])),
+        ["pricing.prices (line 2): a price list has at most 7 different limits of size"]
+    );
+    assert_eq!(
+        problems(&custom(vec![placed(1, 0..6), placed(2, 6..12)])),
+        ["pricing.prices (line 2): a price list has at most 10 different geographies"]
+    );
+}
+
 fn texts(problems: &[Problem]) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }

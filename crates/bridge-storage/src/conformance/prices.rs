@@ -87,6 +87,18 @@ pub async fn the_list_put_in_use_last_prices_everything(store: &dyn TokenStore) 
     assert_eq!((cost.amount.attodollars(), cost.priced_tokens, cost.unpriced_tokens), (40_000, 20, 10));
 }
 
+/// The list that is put in use by a host whose clock is behind that of the last one is in use, too.
+pub async fn a_list_is_in_use_whatever_the_clock_of_its_host_says(store: &dyn TokenStore) {
+    store.upsert(&[of_n0(1)], &UpsertOptions::default()).await.unwrap();
+    let steps = [("a", 1_000, 1_000), ("b", 5_000, 10), ("a", 1_000, 20), ("c", 2_000, 5)];
+    for (digest, token, now) in steps {
+        assert!(prices(store).use_prices(digest, &[price(token)], at(now)).await.unwrap(), "{digest}");
+        assert_eq!(prices(store).prices_in_use().await.unwrap().as_deref(), Some(digest));
+        assert_eq!(amount(store, None).await, Some(20 * i128::from(token)), "{digest}");
+        assert!(!prices(store).use_prices(digest, &[price(token)], at(now)).await.unwrap(), "{digest}");
+    }
+}
+
 /// Responses without a price are listed, also if there are no others, and if its time is before all prices.
 pub async fn whatever_has_no_price_is_listed(store: &dyn TokenStore) {
     let unpriced = async || {

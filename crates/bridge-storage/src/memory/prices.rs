@@ -8,7 +8,7 @@ use bridge_core::{BridgeError, ModelName, Money, PriceRow, ResponseUsage, Timest
 
 use super::InMemoryStore;
 use crate::capabilities::PriceStore;
-use crate::prices::{CostRow, PriceList, unknown_list};
+use crate::prices::{CostRow, PriceList, next_activation, unknown_list};
 use crate::query::ResponseFilter;
 
 /// All price lists that were stored, by digest, with the time when each was put in use last.
@@ -17,8 +17,12 @@ pub(super) struct PriceLists(BTreeMap<String, (Timestamp, Arc<PriceList>)>);
 
 impl PriceLists {
     fn in_use(&self) -> Option<&Arc<PriceList>> {
+        self.last().map(|(_, list)| list)
+    }
+
+    fn last(&self) -> Option<&(Timestamp, Arc<PriceList>)> {
         let latest = self.0.iter().max_by_key(|(digest, (activated, _))| (*activated, *digest));
-        latest.map(|(_, (_, list))| list)
+        latest.map(|(_, activation)| activation)
     }
 
     /// Returns the list of this digest, or the one in use, if there is one.
@@ -42,7 +46,8 @@ impl PriceStore for InMemoryStore {
         if lists.in_use().is_some_and(|list| list.digest == digest) {
             return Ok(false);
         }
-        lists.0.insert(digest.to_owned(), (now, Arc::new(PriceList::new(digest, rows))));
+        let activated = lists.last().map_or(now, |(last, _)| next_activation(*last, now));
+        lists.0.insert(digest.to_owned(), (activated, Arc::new(PriceList::new(digest, rows))));
         Ok(true)
     }
 

@@ -1,7 +1,7 @@
 //! The blocks of a time range.
 
 use bridge_core::{TimeRange, Timestamp};
-use bridge_storage::UsageSums;
+use bridge_storage::{PricedBy, UsageSums};
 use serde::{Deserialize, Serialize};
 
 use super::windows::BlockLength;
@@ -46,4 +46,8 @@ pub struct Blocks {
     pub length: BlockLength,
     /// The blocks.
     pub blocks: Vec<UsageBlock>,
+    /// The price list of the costs, and what of the blocks has no price by it; `None` if costs were not asked for, or no price
+    /// list is in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priced_by: Option<PricedBy>,
 }

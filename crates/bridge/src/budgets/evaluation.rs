@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bridge_core::{Timestamp, unpriced_percent};
+use bridge_core::{TimeZone, Timestamp, unpriced_percent};
 use bridge_pricing::Money;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,8 @@ pub struct BudgetStatus {
     pub unpriced_share: f64,
     /// The kind of period.
     pub period: BudgetPeriod,
+    /// The time zone of its days, weeks and months.
+    pub zone: TimeZone,
     /// The first instant of the period.
     pub start: Timestamp,
     /// The first instant after it.
@@ -109,8 +111,8 @@ impl Budget {
     /// let status = budget.status(&spending, "2026-06-16T00:00:00Z".parse()?);
     /// assert_eq!((status.state, status.projected_to_exceed), (BudgetState::Ok, true));
     /// assert_eq!(status.projected, Some(BudgetAmount::Money("120".parse()?)));
-    /// assert_eq!(status.to_string(), "all: ok, at least $60.00 of $100.00 (60 %) in this month, 3.1 % of tokens unpriced; \
-    ///     at this pace $120.00 by 2026-07-01T00:00:00.000Z");
+    /// assert_eq!(status.to_string(), "all: ok, at least $60.00 of $100.00 (60 %) this month, 3.1 % of tokens unpriced; \
+    ///     at this pace $120.00 by 2026-07-01T00:00:00+00:00");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -136,6 +138,7 @@ impl Budget {
             unpriced_tokens: spending.unpriced_tokens,
             unpriced_share: share(spending.unpriced_tokens, spending.tokens),
             period: self.period(),
+            zone: self.zone().clone(),
             start,
             end,
             elapsed_share: elapsed.share(),
@@ -213,17 +216,14 @@ impl fmt::Display for BudgetStatus {
             return write!(f, ", the store has no prices; the limit is {}", self.limit);
         };
         let at_least = if self.at_least { "at least " } else { "" };
-        let period = match self.period {
-            BudgetPeriod::Rolling { days } => format!("the last {days} days"),
-            calendar => format!("this {calendar}"),
-        };
-        write!(f, ", {at_least}{spent} of {} ({:.0} %) in {period}", self.limit, share * 100.0)?;
+        let period = self.period.phrase();
+        write!(f, ", {at_least}{spent} of {} ({:.0} %) {period}", self.limit, share * 100.0)?;
         if matches!(self.limit, BudgetAmount::Money(_)) && self.unpriced_tokens > 0 {
             write!(f, ", {} of tokens unpriced", unpriced_percent(self.unpriced_tokens, self.tokens))?;
         }
         match (self.projected, self.period) {
             (None, _) | (_, BudgetPeriod::Rolling { .. }) => Ok(()),
-            (Some(projected), _) => write!(f, "; at this pace {projected} by {}", self.end),
+            (Some(projected), _) => write!(f, "; at this pace {projected} by {}", self.zone.local(self.end)),
         }
     }
 }
@@ -316,7 +316,22 @@ mod tests {
             ..Spending::default()
         };
         let status = budget.status(&spending, at("2026-06-16T00:00:00Z")).to_string();
-        assert_eq!(status, "b: ok, at least $1.00 of $10.00 (10 %) in this day, 0.1 % of tokens unpriced");
+        assert_eq!(status, "b: ok, at least $1.00 of $10.00 (10 %) today, 0.1 % of tokens unpriced");
+    }
+
+    #[test]
+    fn a_status_names_its_period_and_ends_in_the_zone_of_the_budget() {
+        let text = |period| {
+            let budget = Budget::new("b", BudgetAmount::Tokens(100), period).unwrap();
+            status(&budget.in_zone("Europe/Berlin".parse().unwrap()), 30).to_string()
+        };
+        assert_eq!(
+            text(BudgetPeriod::Month),
+            "b: ok, 30 tokens of 100 tokens (30 %) this month; at this pace 59 tokens by 2026-07-01T00:00:00+02:00"
+        );
+        let rolling = |days| text(BudgetPeriod::Rolling { days });
+        assert_eq!(rolling(1), "b: ok, 30 tokens of 100 tokens (30 %) in the last 24 hours");
+        assert_eq!(rolling(7), "b: ok, 30 tokens of 100 tokens (30 %) in the last 7 days");
     }
 
     #[test]

@@ -57,6 +57,17 @@ impl BudgetPeriod {
         }
     }
 
+    /// Returns the current period as the end of a sentence.
+    pub(crate) fn phrase(self) -> String {
+        match self {
+            Self::Day => "today".to_owned(),
+            Self::Week => "this week".to_owned(),
+            Self::Month => "this month".to_owned(),
+            Self::Rolling { days: 1 } => "in the last 24 hours".to_owned(),
+            Self::Rolling { days } => format!("in the last {days} days"),
+        }
+    }
+
     pub(super) fn is_valid(self) -> bool {
         !matches!(self, Self::Rolling { days } if !(1..=DAYS_MAX).contains(&days))
     }

@@ -198,7 +198,8 @@ impl DashboardBridgeAdapter {
         query: &DashboardQuery,
         now: Timestamp,
     ) -> Result<Option<PreviousPeriod>, BridgeError> {
-        let Some(range) = query.responses.time.previous(now).filter(|_| query.previous_period) else {
+        let Some(range) = query.responses.time.previous(now, &query.zone).filter(|_| query.previous_period)
+        else {
             return Ok(None);
         };
         let mut filter = filter(&query.clone().without_lists().without_receipt(), Vec::new());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bridge_core::{BridgeError, LimitEvent, SessionId, TimeRange, Timestamp};
-use bridge_storage::{Dimension, GroupPage, ResponseFilter, SourceFilter, UsageSums};
+use bridge_storage::{Dimension, GroupPage, PricedBy, ResponseFilter, SourceFilter, UsageSums};
 
 use super::adapter::{DashboardBridgeAdapter, filter};
 use super::query::DashboardQuery;
@@ -70,7 +70,11 @@ impl DashboardBridgeAdapter {
         }
     }
 
-    async fn read_blocks(&self, query: DashboardQuery, length: BlockLength) -> Result<Blocks, BridgeError> {
+    async fn read_blocks(
+        &self,
+        mut query: DashboardQuery,
+        length: BlockLength,
+    ) -> Result<Blocks, BridgeError> {
         let range = query.responses.time.validated()?;
         let as_of = self.clock.now();
         let limits = self.limits(&query.responses).await?;
@@ -79,7 +83,7 @@ impl DashboardBridgeAdapter {
             Some((first, end)) => {
                 let bounds = recorded.iter().flat_map(|window| [window.start, window.end]);
                 let bounds = bounds.filter(|bound| first < *bound && *bound < end).collect();
-                self.step_sums(&query, (first, end), &bounds).await?
+                self.step_sums(&mut query, (first, end), &bounds).await?
             }
             None => BTreeMap::new(),
         };
@@ -99,7 +103,23 @@ impl DashboardBridgeAdapter {
         let is_in_range = |block: &UsageBlock| {
             range.start.is_none_or(|start| start < block.end) && range.end.is_none_or(|end| block.start < end)
         };
-        Ok(Blocks { range, as_of, length, blocks: blocks.filter(is_in_range).collect() })
+        let blocks: Vec<_> = blocks.filter(is_in_range).collect();
+        let priced_by = self.priced_by(query, &blocks).await?;
+        Ok(Blocks { range, as_of, length, blocks, priced_by })
+    }
+
+    /// Returns the price list of the blocks, and what it has no price for. All responses between the first and the last block
+    /// lie in one.
+    async fn priced_by(
+        &self,
+        mut query: DashboardQuery,
+        blocks: &[UsageBlock],
+    ) -> Result<Option<PricedBy>, BridgeError> {
+        let (Some(first), Some(last), true) = (blocks.first(), blocks.last(), query.cost) else {
+            return Ok(None);
+        };
+        query.responses.time = TimeRange { start: Some(first.start), end: Some(last.end) };
+        Ok(self.store.dashboard(&filter(&query, Vec::new())).await?.priced_by)
     }
 
     /// Returns the first and the last instant whose responses are read: whole blocks, from a point on that makes the bounds
@@ -130,10 +150,11 @@ impl DashboardBridgeAdapter {
         Ok(first.zip(end))
     }
 
-    /// Returns the sums of the responses in each hour and between the bounds of recorded windows.
+    /// Returns the sums of the responses in each hour and between the bounds of recorded windows. The query then names the price
+    /// list of the first read: all blocks are priced by one, whatever is put in use meanwhile.
     async fn step_sums(
         &self,
-        query: &DashboardQuery,
+        query: &mut DashboardQuery,
         (first, end): (Timestamp, Timestamp),
         bounds: &BTreeSet<Timestamp>,
     ) -> Result<BTreeMap<Timestamp, UsageSums>, BridgeError> {
@@ -147,6 +168,7 @@ impl DashboardBridgeAdapter {
             let mut part = query.clone();
             part.responses.time = TimeRange { start: Some(start), end: Some(until) };
             let data = self.store.dashboard(&filter(&part, steps.into_iter().collect())).await?;
+            query.prices = query.prices.take().or(data.priced_by.map(|prices| prices.digest));
             let filled = data.trend.into_iter().filter(|step| step.sums.responses > 0);
             sums.extend(filled.map(|step| (step.start, step.sums)));
             start = until;

@@ -17,6 +17,13 @@ impl DashboardBridgeAdapter {
         !self.budgets.is_empty()
     }
 
+    /// Returns the adapter with the budgets of the other one.
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_budgets_of(mut self, other: &Self) -> Self {
+        self.budgets = Arc::clone(&other.budgets);
+        self
+    }
+
     /// Returns the adapter with these budgets. That of a bridge has the budgets of the bridge.
     #[must_use]
     pub fn with_budgets(mut self, budgets: Budgets) -> Self {

@@ -74,14 +74,22 @@ pub(crate) struct SkippedSources {
 }
 
 impl Ingest {
-    /// Returns the configured roots, or the client's usual ones.
+    /// Returns the configured roots, or those of the client's usual ones that exist.
     pub(crate) fn source_roots(&self) -> Vec<PathBuf> {
+        self.roots().folders().to_vec()
+    }
+
+    /// Returns the configured roots, or all of the client's usual ones.
+    pub(crate) fn watched_roots(&self) -> Vec<PathBuf> {
+        self.roots().candidates().to_vec()
+    }
+
+    fn roots(&self) -> SourceRoots {
         let variable = |name: &str| std::env::var_os(name);
-        let roots = match &*self.sources {
+        match &*self.sources {
             [] => SourceRoots::usual(variable),
             named => SourceRoots::named(named, variable),
-        };
-        roots.folders().to_vec()
+        }
     }
 
     /// Finds the transcripts.
@@ -92,10 +100,10 @@ impl Ingest {
 
     /// Finds the transcripts, and those among them that are polled until all are searched again.
     pub(crate) async fn discover_with_recent(&self) -> Result<(Discovery, Option<RecentFiles>), BridgeError> {
-        let (roots, began) = (self.source_roots(), self.clock.now());
+        let (roots, began) = (self.roots(), self.clock.now());
         let find = move || {
-            let found = discover(&roots);
-            let recent = RecentFiles::of(roots, &found.files, began);
+            let found = discover(roots.folders());
+            let recent = RecentFiles::of(roots.candidates().to_vec(), &found.files, began);
             (found, recent)
         };
         tokio::task::spawn_blocking(find).await.map_err(analysis_died)

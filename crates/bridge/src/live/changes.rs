@@ -31,8 +31,9 @@ use tokio::sync::Notify;
 /// # drop(options);
 /// ```
 pub trait ChangeSource: Send + fmt::Debug {
-    /// Begins to report changes at and below these folders and files. Called before each search of all transcripts, so
-    /// that a root that is new, or was replaced, is watched, too; what is watched already stays so.
+    /// Begins to report changes at and below these folders and files, also the appearance of those that do not exist.
+    /// Called before each search of all transcripts, so that a root that is new, or was replaced, is watched, too; what is
+    /// watched already stays so.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! Events of the file system, by `inotify`, `FSEvents`, `kqueue` or `ReadDirectoryChangesW`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,18 +23,20 @@ pub struct FileSystemEvents {
 struct RootWatcher {
     watcher: RecommendedWatcher,
     roots: Arc<[PathBuf]>,
-    watched: HashMap<PathBuf, Watched>,
+    watched: Watches,
     /// Not all changes are reported any more.
     is_broken: Arc<AtomicBool>,
 }
 
-/// The folder that is watched for a root.
-#[derive(Debug, PartialEq, Eq)]
-enum Watched {
-    /// The root, with all that is below it.
-    Root(FileIdentity),
-    /// The nearest folder above a missing root, for the appearance of the next one.
-    Above(PathBuf, FileIdentity),
+/// The watched folders. A folder above several missing roots is watched once.
+type Watches = BTreeMap<PathBuf, Watch>;
+
+/// How a folder is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Watch {
+    /// Recursive for a root; else it is the nearest folder above a missing one, for the appearance of the next.
+    mode: RecursiveMode,
+    folder: FileIdentity,
 }
 
 impl ChangeSource for FileSystemEvents {
@@ -48,63 +50,89 @@ impl ChangeSource for FileSystemEvents {
             Some(watcher) => watcher,
             None => RootWatcher::new(roots, changes.clone()).map_err(explained)?,
         };
-        for root in roots {
-            watcher.watch(root).map_err(explained)?;
-        }
+        watcher.watch_roots().map_err(explained)?;
         self.watcher = Some(watcher);
         Ok(())
     }
 }
 
+/// Number of times that roots may appear while they begin to be watched. Later ones are found by the next search.
+const ATTEMPTS_MAX: usize = 8;
+
 impl RootWatcher {
     fn new(roots: &[PathBuf], changes: ChangeSink) -> Result<Self, Error> {
         let (roots, is_broken) = (Arc::<[PathBuf]>::from(roots), Arc::<AtomicBool>::default());
-        let (handled_roots, breaks) = (Arc::clone(&roots), Arc::clone(&is_broken));
+        let (places, breaks) = (event_paths(&roots), Arc::clone(&is_broken));
         let watcher = notify::recommended_watcher(move |event: Result<Event, Error>| match event {
-            Ok(event) => report(&event, &handled_roots, &changes),
+            Ok(event) => report(&event, &places, &changes),
             Err(error) => {
                 breaks.store(true, Ordering::Relaxed);
                 changes.failed(explained(error));
             }
         })?;
-        Ok(Self { watcher, roots, watched: HashMap::new(), is_broken })
+        Ok(Self { watcher, roots, watched: Watches::new(), is_broken })
     }
 
-    /// Watches the root as it is now, or for its appearance.
-    fn watch(&mut self, root: &Path) -> Result<(), Error> {
-        let wanted = wanted(root)?;
-        if self.watched.get(root) == Some(&wanted) {
-            return Ok(());
+    /// Watches the roots as they are now, and for the appearance of the missing ones.
+    fn watch_roots(&mut self) -> Result<(), Error> {
+        // A folder that appears before the one above it is watched has no event, so that this looks again.
+        for _ in 0..ATTEMPTS_MAX {
+            let wanted = wanted(&self.roots)?;
+            if self.watched == wanted {
+                break;
+            }
+            self.replace_watches(wanted)?;
         }
-        if let Some(old) = self.watched.remove(root) {
-            let path = match &old {
-                Watched::Root(_) => root,
-                Watched::Above(path, _) => path,
-            };
+        Ok(())
+    }
+
+    fn replace_watches(&mut self, wanted: Watches) -> Result<(), Error> {
+        let is_stale = |(path, watch): &(&PathBuf, &Watch)| wanted.get(*path) != Some(watch);
+        let stale: Vec<_> = self.watched.iter().filter(is_stale).map(|(path, _)| path.clone()).collect();
+        for path in stale {
             // The watch of a folder that is gone is gone, too.
-            let _ = self.watcher.unwatch(path);
+            let _ = self.watcher.unwatch(&path);
+            // The end of a recursive watch is that of those below it, which are needed again.
+            self.watched.retain(|other, _| !other.starts_with(&path));
         }
-        match &wanted {
-            Watched::Root(_) => self.watcher.watch(root, RecursiveMode::Recursive)?,
-            // Below another root all is watched.
-            Watched::Above(path, _) if self.roots.iter().any(|other| path.starts_with(other)) => {}
-            Watched::Above(path, _) => self.watcher.watch(path, RecursiveMode::NonRecursive)?,
+        for (path, watch) in wanted {
+            if self.watched.get(&path) != Some(&watch) {
+                self.watcher.watch(&path, watch.mode)?;
+                self.watched.insert(path, watch);
+            }
         }
-        self.watched.insert(root.to_owned(), wanted);
         Ok(())
     }
 }
 
-fn wanted(root: &Path) -> Result<Watched, Error> {
-    if let Ok(metadata) = root.metadata() {
-        return Ok(Watched::Root(FileIdentity::of(root, &metadata)));
-    }
-    for above in root.ancestors().skip(1) {
-        if let Ok(metadata) = above.metadata() {
-            return Ok(Watched::Above(above.to_owned(), FileIdentity::of(above, &metadata)));
+fn wanted(roots: &[PathBuf]) -> Result<Watches, Error> {
+    let mut wanted = Watches::new();
+    for root in roots {
+        let existing = root.ancestors().find_map(|path| Some((path, path.metadata().ok()?)));
+        let Some((path, metadata)) = existing else {
+            return Err(Error::path_not_found().add_path(root.clone()));
+        };
+        let is_root = path == root;
+        // Below another root all is watched, and a second watch of a folder there would end the first.
+        if is_root || !roots.iter().any(|other| path.starts_with(other)) {
+            let mode = if is_root { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+            wanted.insert(path.to_owned(), Watch { mode, folder: FileIdentity::of(path, &metadata) });
         }
     }
-    Err(Error::path_not_found().add_path(root.to_owned()))
+    Ok(wanted)
+}
+
+/// Returns the roots as events may name them: absolute, and on some systems without links.
+fn event_paths(roots: &[PathBuf]) -> Vec<PathBuf> {
+    let mut paths = roots.to_vec();
+    for root in roots {
+        paths.extend(std::path::absolute(root));
+        let canonical = |above: &Path| Some((above.canonicalize().ok()?, root.strip_prefix(above).ok()?));
+        paths.extend(root.ancestors().find_map(canonical).map(|(above, below)| above.join(below)));
+    }
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 /// Reports what of the event concerns transcripts.
@@ -133,6 +161,7 @@ enum Relevance {
 fn relevance(kind: EventKind, path: &Path, roots: &[PathBuf]) -> Relevance {
     let is_transcript = path.extension().is_some_and(|extension| extension == "jsonl");
     let holds_root = roots.iter().any(|root| root.starts_with(path));
+    let is_below_root = roots.iter().any(|root| path.starts_with(root));
     match kind {
         EventKind::Access(_) => Relevance::None,
         EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
@@ -140,6 +169,8 @@ fn relevance(kind: EventKind, path: &Path, roots: &[PathBuf]) -> Relevance {
         {
             Relevance::Root
         }
+        // Beside a missing root.
+        _ if !is_below_root => Relevance::None,
         // What was read of it stays counted.
         EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => Relevance::None,
         _ if is_transcript => Relevance::Path,
@@ -194,6 +225,9 @@ mod tests {
             (EventKind::Create(CreateKind::Folder), "/home/me/.claude".to_owned(), Relevance::Root),
             (EventKind::Remove(RemoveKind::Folder), "/home/me/.claude/projects".to_owned(), Relevance::Root),
             (name(RenameMode::To), "/home/me/.claude/projects".to_owned(), Relevance::Root),
+            (name(RenameMode::To), "/home/me/.claude.json".to_owned(), Relevance::None),
+            (EventKind::Create(CreateKind::Folder), "/home/me/other".to_owned(), Relevance::None),
+            (EventKind::Modify(data), "/home/me/other.jsonl".to_owned(), Relevance::None),
         ] {
             assert_eq!(of(kind, &path), expected, "{kind:?} {path}");
         }

@@ -324,13 +324,13 @@ impl LiveSync {
         outcome
     }
 
-    /// Lets the source watch the present roots.
+    /// Lets the source watch the roots, and the places where others may appear.
     async fn watch(&mut self) {
         if Instant::now() < self.next_watch {
             return;
         }
         let Some(mut source) = self.options.source.take() else { return };
-        let roots = self.synchronizer.ingest.source_roots();
+        let roots = self.synchronizer.ingest.watched_roots();
         let sink = ChangeSink(Arc::clone(&self.changes));
         let watching = tokio::task::spawn_blocking(move || {
             let watching = source.watch(&roots, &sink);

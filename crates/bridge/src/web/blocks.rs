@@ -9,7 +9,7 @@ use bridge_core::{TimeRange, Timestamp};
 use serde::Serialize;
 
 use super::Web;
-use super::answers::Sums;
+use super::answers::{PricedByAnswer, Sums};
 use super::context::Caller;
 use super::figures::query;
 use super::parameters::Parameters;
@@ -25,6 +25,8 @@ struct BlocksAnswer {
     as_of: Timestamp,
     length: BlockLength,
     blocks: Vec<Block>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priced_by: Option<PricedByAnswer>,
 }
 
 #[derive(Serialize)]
@@ -47,8 +49,9 @@ impl From<UsageBlock> for Block {
 
 impl From<Blocks> for BlocksAnswer {
     fn from(blocks: Blocks) -> Self {
-        let Blocks { range, as_of, length, blocks } = blocks;
-        Self { range, as_of, length, blocks: blocks.into_iter().map(Block::from).collect() }
+        let Blocks { range, as_of, length, blocks, priced_by } = blocks;
+        let priced_by = priced_by.as_ref().map(PricedByAnswer::from);
+        Self { range, as_of, length, blocks: blocks.into_iter().map(Block::from).collect(), priced_by }
     }
 }
 
@@ -62,6 +65,6 @@ pub(super) async fn blocks(
     let length = parameters.choice("length", &LENGTHS).unwrap_or_default();
     let query = query(&mut parameters, web.now());
     parameters.finish()?;
-    let work = async { Ok(BlocksAnswer::from(caller.bridge.dashboard().blocks(query, length).await?)) };
+    let work = async { Ok(BlocksAnswer::from(caller.dashboard().blocks(query, length).await?)) };
     web.answer(key, work).await
 }

@@ -96,7 +96,7 @@ pub(super) async fn budgets(
     parameters.finish()?;
     let work = async {
         let as_of = web.now();
-        let budgets = caller.bridge.dashboard().budgets().await?;
+        let budgets = caller.dashboard().budgets().await?;
         Ok(BudgetsAnswer { as_of, budgets: budgets.into_iter().map(BudgetAnswer::from).collect() })
     };
     web.answer(key, work).await

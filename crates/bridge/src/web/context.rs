@@ -14,6 +14,7 @@ use bridge_core::{Actor, Assignment, CorrelationId};
 
 use super::Web;
 use super::problem::{Problem, ProblemKind};
+use crate::dashboard::DashboardBridgeAdapter;
 use crate::handle::EnhancedTokenDatabaseBridge;
 use crate::telemetry::metrics::RequestGuard;
 
@@ -39,11 +40,21 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// The bridge for one request: its operations carry the request's correlation id and actor.
+/// The bridges for one request: their operations carry the request's correlation id and actor.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
+    /// The bridge that the service is about: what is written, its sources, hosts and audit.
     pub(super) bridge: EnhancedTokenDatabaseBridge,
+    /// The bridge that reads the stored usage. The same one, unless the options name a reader.
+    pub(super) reader: EnhancedTokenDatabaseBridge,
     pub(super) actor: Option<Actor>,
+}
+
+impl Caller {
+    /// Returns the dashboard over the stored usage, with the budgets of the service.
+    pub(super) fn dashboard(&self) -> DashboardBridgeAdapter {
+        self.reader.dashboard().with_budgets_of(&self.bridge.dashboard())
+    }
 }
 
 /// Middleware that says who asks, measures the request, and finishes the response.
@@ -61,11 +72,14 @@ pub(super) async fn with_context(State(web): State<Arc<Web>>, request: Request, 
         let limit = format!("path and query may have {TARGET_BYTES_MAX} bytes");
         Problem::new(ProblemKind::TargetTooLong, limit).into_response()
     } else {
-        let bridge = web.bridge.with_correlation_id(id);
-        let bridge = actor.iter().fold(bridge, |bridge, actor| bridge.with_actor(actor.clone()));
+        let for_request = |bridge: &EnhancedTokenDatabaseBridge| {
+            let bridge = bridge.with_correlation_id(id);
+            actor.iter().fold(bridge, |bridge, actor| bridge.with_actor(actor.clone()))
+        };
+        let (bridge, reader) = (for_request(&web.bridge), for_request(web.reader()));
         let assignment = parts.extensions.get::<Assignment>().cloned();
         let bridge = assignment.into_iter().fold(bridge, |bridge, own| bridge.with_assignment(own));
-        parts.extensions.insert(Caller { bridge, actor });
+        parts.extensions.insert(Caller { bridge, reader, actor });
         next.run(Request::from_parts(parts, body)).await
     };
     let response = finish(response, &instance, Some(id));

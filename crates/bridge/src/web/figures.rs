@@ -102,7 +102,7 @@ fn page(parameters: &mut Parameters) -> GroupPage {
 }
 
 async fn ask(caller: &Caller, query: DashboardQuery) -> Result<DashboardTokenMetrics, BridgeError> {
-    caller.bridge.dashboard().get_dashboard_token_metrics(query).await
+    caller.dashboard().get_dashboard_token_metrics(query).await
 }
 
 pub(super) async fn totals(
@@ -212,7 +212,7 @@ pub(super) async fn session(
     let with_cost = parameters.choice("cost", &FLAG).unwrap_or_default();
     parameters.finish()?;
     let work = async {
-        let sessions = caller.bridge.sessions();
+        let sessions = caller.reader.sessions();
         let sessions = if with_cost { sessions.with_cost() } else { sessions };
         let details = sessions.details(&id).await?;
         details.and_then(Session::of).ok_or_else(unknown_session)
@@ -230,7 +230,7 @@ pub(super) async fn limits(
     let (range, _) = time_range(&mut parameters, web.now());
     parameters.finish()?;
     let work = async {
-        let limits = caller.bridge.sessions().limit_events(range).await?;
+        let limits = caller.reader.sessions().limit_events(range).await?;
         let limits = limits.into_iter().map(|limit| Limit::of(limit.session_id, limit.limit)).collect();
         Ok(Limits { range, limits })
     };

@@ -1,21 +1,52 @@
 //! The probes of an orchestrator, the health check and the metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use bridge_core::HealthState;
+use bridge_core::{HealthState, HealthStatus};
 
 use super::Web;
 use super::answers::{Health, Status};
-use super::context::Caller;
+use super::latest::Latest;
 use super::problem::{Problem, ProblemKind};
+use crate::handle::EnhancedTokenDatabaseBridge;
 
 /// The media type of the text format of Prometheus.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The health of the router's bridge, from one check for all who ask: page, API and the metric agree. A reader is never
+/// checked: it may not write, and does not synchronize.
+#[derive(Debug)]
+pub(super) struct ServiceHealth {
+    bridge: EnhancedTokenDatabaseBridge,
+    last: Arc<Latest<Arc<HealthStatus>>>,
+}
+
+impl ServiceHealth {
+    pub(super) fn of(bridge: EnhancedTokenDatabaseBridge) -> Self {
+        Self { bridge, last: Arc::default() }
+    }
+
+    /// Returns the health as of at most this time ago.
+    pub(super) async fn current(&self, age_max: Duration) -> Arc<HealthStatus> {
+        // Boxed: the futures of operations are large.
+        self.last.current(age_max, Box::pin(check(self.bridge.clone()))).await
+    }
+
+    /// Returns the last known health without waiting, and has it checked if it is older than this.
+    #[cfg(feature = "page")]
+    pub(super) fn latest(&self, age_max: Duration) -> Option<Arc<HealthStatus>> {
+        self.last.latest(age_max, check(self.bridge.clone()))
+    }
+}
+
+async fn check(bridge: EnhancedTokenDatabaseBridge) -> Arc<HealthStatus> {
+    Arc::new(bridge.health_check().await)
+}
 
 /// The process serves requests; says nothing of the database, whose outage no restart ends.
 pub(super) async fn live() -> Result<Response, Problem> {
@@ -38,18 +69,11 @@ pub(super) async fn ready(State(web): State<Arc<Web>>) -> Result<Response, Probl
 }
 
 /// The states of all probes; 503 if one is unhealthy.
-pub(super) async fn health(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Response, Problem> {
-    let check = async {
-        let health = caller.bridge.health_check().await;
-        let works = health.overall < HealthState::Unhealthy;
-        let status = if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        super::encode(status, &Health::from(health))
-    };
-    // The same for everyone, and not an operation, so it has no actor.
-    web.answers.get("health".to_owned(), check).await.map(IntoResponse::into_response)
+pub(super) async fn health(State(web): State<Arc<Web>>) -> Result<Response, Problem> {
+    let health = web.health.current(web.options.answer_ttl).await;
+    let works = health.overall < HealthState::Unhealthy;
+    let status = if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    super::json(status, &Health::from(&*health))
 }
 
 /// The metrics, as the embedder's recorder renders them.

@@ -59,6 +59,7 @@ mod figures;
 mod fleet;
 mod health;
 mod hosts;
+mod latest;
 mod options;
 #[cfg(feature = "page")]
 mod page;
@@ -92,6 +93,7 @@ pub use serve::{listen, serve};
 
 use crate::handle::EnhancedTokenDatabaseBridge;
 use context::Caller;
+use health::ServiceHealth;
 use parameters::Parameters;
 use problem::{Problem, ProblemKind};
 use response_cache::ResponseCache;
@@ -122,7 +124,9 @@ fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem>
 /// The state of the router.
 #[derive(Debug)]
 struct Web {
+    /// The bridge that the service is about.
     bridge: EnhancedTokenDatabaseBridge,
+    health: ServiceHealth,
     options: WebOptions,
     answers: ResponseCache<String, Result<Json, Problem>>,
     /// Apart from the answers, whose queries it must not wait for.
@@ -132,6 +136,11 @@ struct Web {
 }
 
 impl Web {
+    /// Returns the bridge that reads the stored usage.
+    fn reader(&self) -> &EnhancedTokenDatabaseBridge {
+        self.options.reader.as_ref().unwrap_or(&self.bridge)
+    }
+
     fn now(&self) -> Timestamp {
         self.bridge.ingest().clock.now()
     }
@@ -172,6 +181,9 @@ impl Web {
 /// | `/api/v1/health` | the states of the health check's probes |
 /// | `/`, `/breakdown`, `/sessions`, `/sessions/{id}`, `/receipt`, `/status`, `/suggestions` | the page, if `with_page` (feature `page`) says so |
 ///
+/// With [`with_reader`](WebOptions::with_reader) another bridge reads the stored usage; this one remains the one whose health,
+/// metrics, budgets, sources, hosts and audit are shown.
+///
 /// Only the entries are written. Errors are problem details (RFC 9457). The router has no fallback, so that it can be
 /// merged with any other.
 pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Router {
@@ -181,6 +193,7 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         .layer(GlobalConcurrencyLimitLayer::new(options.requests_max))
         .layer(TimeoutLayer::new(options.request_timeout));
     let web = Arc::new(Web {
+        health: ServiceHealth::of(bridge.clone()),
         bridge,
         answers: ResponseCache::new(options.answer_ttl, options.queries_max),
         readiness: ResponseCache::new(options.answer_ttl, 1),

@@ -9,6 +9,7 @@ use bridge_core::Actor;
 
 #[cfg(feature = "page")]
 use super::page::PageOptions;
+use crate::handle::EnhancedTokenDatabaseBridge;
 
 type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 type ActorOf = Arc<dyn Fn(&Parts) -> Option<Actor> + Send + Sync>;
@@ -85,6 +86,8 @@ pub struct WebOptions {
     /// Options of the page; without them there is none.
     #[cfg(feature = "page")]
     pub page: Option<PageOptions>,
+    /// The bridge that reads the stored usage; without one, the router's own does.
+    pub(super) reader: Option<EnhancedTokenDatabaseBridge>,
     pub(super) render_metrics: Option<RenderMetrics>,
     pub(super) actor: ActorOf,
 }
@@ -102,6 +105,7 @@ impl Default for WebOptions {
             entries: None,
             #[cfg(feature = "page")]
             page: None,
+            reader: None,
             render_metrics: None,
             actor: Arc::new(|parts| parts.extensions.get::<Actor>().cloned()),
         }
@@ -109,6 +113,35 @@ impl Default for WebOptions {
 }
 
 impl WebOptions {
+    /// Returns the options with this bridge for everything that is read of the stored usage: the figures and sessions of
+    /// the API and of the page. Its database user may only read, so that no request writes to the database, whatever a
+    /// query does.
+    ///
+    /// The router's own bridge still answers what is about the service: health, `/metrics`, hosts, the audit and expiring
+    /// transcripts. Its budgets are the ones that are shown, and it takes the entries. So the reader needs a store and
+    /// nothing else. It is not checked: it could not write, and would be degraded.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use bridge::storage::{InMemoryStore, TokenStore};
+    /// use bridge::web::{self, WebOptions};
+    /// use bridge::{AuditOptions, AuditedOperations, EnhancedTokenDatabaseBridge};
+    ///
+    /// # let writers_store: Arc<dyn TokenStore> = Arc::new(InMemoryStore::default());
+    /// # let readers_store = writers_store.clone();
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(writers_store).build();
+    /// // Its user could not write the audit.
+    /// let audit = AuditOptions::default().with_operations(AuditedOperations::Nothing);
+    /// let reader = EnhancedTokenDatabaseBridge::builder(readers_store).audit(audit).build();
+    /// let router = web::router(bridge, WebOptions::default().with_reader(reader));
+    /// # drop(router);
+    /// ```
+    #[must_use]
+    pub fn with_reader(mut self, reader: EnhancedTokenDatabaseBridge) -> Self {
+        self.reader = Some(reader);
+        self
+    }
+
     /// Returns the options with `GET /metrics`, which this renders in the text format of Prometheus, for example
     /// `move || handle.render()` of a `PrometheusHandle`. The bridge's metrics are brought up to date before.
     #[must_use]
@@ -187,6 +220,7 @@ impl fmt::Debug for WebOptions {
             .field("queries_max", &self.queries_max)
             .field("answer_ttl", &self.answer_ttl)
             .field("entries", &self.entries)
+            .field("has_reader", &self.reader.is_some())
             .field("has_metrics", &self.render_metrics.is_some())
             .finish_non_exhaustive()
     }

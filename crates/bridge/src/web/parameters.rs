@@ -58,14 +58,19 @@ impl Parameters {
         let mut conditions = Vec::new();
         for (name, values) in named {
             let Some((dimension, only)) = parsed(&name) else { continue };
-            // Every response has a session.
-            let invalid = values.iter().find_map(|id| SessionId::new(id).err());
-            if let Some(error) = invalid.filter(|_| dimension == Dimension::Session) {
-                self.reject(&name, &error.to_string());
-            }
+            self.check_values(&name, &dimension, &values);
             conditions.push((dimension, only, values));
         }
         conditions
+    }
+
+    /// Checks the values of a condition on this dimension, given by this parameter.
+    pub(super) fn check_values(&mut self, name: &str, dimension: &Dimension, values: &[String]) {
+        // Every response has a session.
+        let invalid = values.iter().find_map(|id| SessionId::new(id).err());
+        if let Some(error) = invalid.filter(|_| *dimension == Dimension::Session) {
+            self.reject(name, &error.to_string());
+        }
     }
 
     /// Takes the dimensions of a parameter that may be given more than once.

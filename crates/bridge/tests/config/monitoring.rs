@@ -223,7 +223,7 @@ async fn monitoring_budgets() {
     assert_eq!(state(&health, Probe::Budgets), HealthState::Degraded);
     let detail = &health.probe(Probe::Budgets).unwrap().detail;
     assert!(
-        detail.starts_with("small: exceeded, at least 51 tokens of 50 tokens (102 %) in this month"),
+        detail.starts_with("small: exceeded, at least 51 tokens of 50 tokens (102 %) this month"),
         "{detail}"
     );
     assert!(in_memory(&[]).health_check().await.probe(Probe::Budgets).is_none(), "there are none");

@@ -1,10 +1,12 @@
 //! Changes as the file system reports them. Nothing is searched after the beginning, so that nothing else finds them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::live::{FileSystemEvents, LiveOptions, Watching};
+use bridge::storage::InMemoryStore;
 use bridge_testkit::fixtures::line;
 
 use super::{Live, NEVER, append, assert_equals_a_fresh_analysis, bridge_in_memory};
@@ -87,6 +89,77 @@ async fn a_root_that_appears_later_or_is_replaced_is_watched() {
     live.wait_for(&bridge, 321).await;
     append(&root.join("t.jsonl"), &line("t", 4, 4000));
     live.wait_for(&bridge, 4321).await;
+    live.task.stop().await;
+}
+
+/// Both are awaited by a watch of the same folder, which must not end when the first appears.
+#[tokio::test]
+async fn each_of_two_roots_that_appear_in_one_folder_is_watched() {
+    let above = tempfile::tempdir().unwrap();
+    let roots = ["a/projects", "b/projects"].map(|name| above.path().join(name));
+    let store = Arc::new(InMemoryStore::default());
+    let bridge = crate::builder(store, &[&roots[0], &roots[1]]).build();
+    let mut live = Live::start(&bridge, options());
+    drop(live.next().await);
+    for (number, root) in (0..).zip(&roots) {
+        fs::create_dir_all(root).unwrap();
+        append(&root.join("s.jsonl"), &line("s", 2 * number, 1));
+        live.wait_for(&bridge, 1 + 21 * number).await;
+        append(&root.join("s.jsonl"), &line("s", 2 * number + 1, 20));
+        live.wait_for(&bridge, 21 + 21 * number).await;
+    }
+    live.task.stop().await;
+}
+
+/// The folder that appears is also one of another root, whose watch must not end.
+#[tokio::test]
+async fn a_root_that_appears_within_another_leaves_that_watched() {
+    let outer = tempfile::tempdir().unwrap();
+    fs::create_dir(outer.path().join("p")).unwrap();
+    let inner = outer.path().join("p/q/inner");
+    let store = Arc::new(InMemoryStore::default());
+    let bridge = crate::builder(store, &[outer.path(), &inner]).build();
+    let mut live = Live::start(&bridge, options());
+    drop(live.next().await);
+    fs::create_dir_all(&inner).unwrap();
+    append(&inner.join("s.jsonl"), &line("s", 1, 1));
+    live.wait_for(&bridge, 1).await;
+    append(&outer.path().join("p/s.jsonl"), &line("s", 2, 20));
+    live.wait_for(&bridge, 21).await;
+    append(&inner.join("s.jsonl"), &line("s", 3, 300));
+    live.wait_for(&bridge, 321).await;
+    live.task.stop().await;
+}
+
+/// The usual roots are those of the process's environment: this runs the next test in one of its own.
+#[test]
+fn a_usual_root_that_appears_is_noticed_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "live::file_system::the_first_transcript_of_a_new_user"]);
+    command.env_remove("CLAUDE_CONFIG_DIR").env_remove("XDG_CONFIG_HOME");
+    let output = command.env("HOME", home.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "needs an empty home folder, with which the test above runs it"]
+async fn the_first_transcript_of_a_new_user() {
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap());
+    assert!(fs::read_dir(&home).unwrap().next().is_none(), "{}", home.display());
+    let store = Arc::new(InMemoryStore::default());
+    let bridge = crate::builder(store, &[]).build();
+    let mut live = Live::start(&bridge, options());
+    drop(live.next().await);
+    for (number, root) in (0..).zip([".claude/projects", ".config/claude/projects"]) {
+        let project = home.join(root).join("p");
+        fs::create_dir_all(&project).unwrap();
+        append(&project.join("s.jsonl"), &line("s", 2 * number, 1));
+        live.wait_for(&bridge, 1 + 21 * number).await;
+        append(&project.join("s.jsonl"), &line("s", 2 * number + 1, 20));
+        live.wait_for(&bridge, 21 + 21 * number).await;
+    }
     live.task.stop().await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bridge::pricing::Catalog;
 use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
 use bridge::web::router;
 use bridge::{BackfillOptions, ManualClock, ResponseKey, ResponseUsage, SessionId};
@@ -86,4 +87,36 @@ async fn a_limit_that_a_session_hit_bounds_its_block_and_no_other_sessions() {
     );
     assert!(all["blocks"][1]["limit_hit_at"].as_str().unwrap().starts_with("2026-02-01T09:00"));
     assert_eq!(bounds(&blocks("?session=t").await), ["2026-02-01T05:00 2026-02-01T10:00 rule"]);
+}
+
+#[tokio::test]
+async fn costs_of_blocks_name_their_price_list_and_what_of_them_has_no_price() {
+    let store: Arc<dyn TokenStore> = Arc::new(InMemoryStore::default());
+    let catalog = Catalog::shipped();
+    let (digest, prices) = (catalog.digest().to_string(), catalog.rows().collect::<Vec<_>>());
+    let times = ["2026-02-01T01:30:00Z", "2026-02-02T01:30:00Z", "2026-02-03T12:00:00Z"];
+    let models = ["claude-before", "claude-opus-4-5", "claude-next"];
+    let rows = times.iter().zip(models).zip(1..).map(|((time, model), key)| {
+        let mut row =
+            ResponseUsage::new(ResponseKey(key), SessionId::new("s").unwrap(), time.parse().unwrap());
+        (row.model, row.counts.output) = (Some(model.parse().unwrap()), 1_000_000);
+        row
+    });
+    store.upsert(&rows.collect::<Vec<_>>(), &UpsertOptions::default()).await.unwrap();
+    let clock = Arc::new(ManualClock::new("2026-02-03T13:00:00Z".parse().unwrap()));
+    let builder = crate::builder(Arc::clone(&store), &["none".as_ref()]).clock(clock);
+    let service = router(builder.build(), fresh());
+    let blocks = async |query: &str| get(&service, &format!("/api/v1/blocks{query}")).await.of("Blocks", 200);
+
+    let from = "?cost=true&from=2026-02-02T02:00:00Z";
+    assert_eq!(blocks(from).await.get("priced_by"), None, "there is no price list");
+    let now = "2026-02-03T13:00:00Z".parse().unwrap();
+    assert!(store.prices().unwrap().use_prices(&digest, &prices, now).await.unwrap());
+    let answer = blocks(from).await;
+    assert_eq!(answer["blocks"].as_array().map(Vec::len), Some(2));
+    assert_eq!(answer["priced_by"]["digest"], json!(digest));
+    // Not of the block before, which the answer lacks.
+    let unpriced = answer["priced_by"]["unpriced"].as_array().unwrap();
+    assert_eq!((unpriced.len(), &unpriced[0]["model"]), (1, &json!("claude-next")));
+    assert_eq!(blocks("?from=2026-02-02T02:00:00Z").await.get("priced_by"), None);
 }

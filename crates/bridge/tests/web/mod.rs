@@ -9,6 +9,7 @@ mod hostile;
 mod metrics;
 mod outage;
 mod page;
+mod reader;
 mod resources;
 mod schema;
 mod served;

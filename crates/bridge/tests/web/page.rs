@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,8 +10,10 @@ use axum::http::Request;
 use bridge::assignment::AttributionValue;
 use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
 use bridge::web::{PageOptions, router};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, ManualClock, ModelName, ProjectName};
-use bridge_testkit::fixtures::{line_at, now, response};
+use bridge::{
+    BackfillOptions, Clock, EnhancedTokenDatabaseBridge, ManualClock, ModelName, ProjectName, SyncOptions,
+};
+use bridge_testkit::fixtures::{line, line_at, now, response};
 use bridge_testkit::proxy::Fault;
 
 use crate::observability::behind_proxy;
@@ -443,4 +446,107 @@ async fn the_page_of_a_session_shows_its_turns_and_tools() {
         assert!(session.contains(part), "{part} in {session}");
     }
     assert!(!session.contains("secret"), "{session}");
+}
+
+#[tokio::test]
+async fn the_filter_form_refuses_what_the_link_of_a_filter_does() {
+    let page = page_of(stored().await);
+    let long = "x".repeat(513);
+    for target in [
+        "/?filter=session&condition=is-not&value=",
+        "/?session=",
+        &format!("/?filter=session&condition=is&value={long}"),
+        &format!("/?session={long}"),
+    ] {
+        let answer = get(&page, target).await;
+        assert_eq!(answer.status, 400, "{target}");
+        let name = if target.contains("value") { "value: " } else { "session: " };
+        assert!(answer.text.contains(name), "{target}: {}", answer.text);
+    }
+    // Responses without a project.
+    let html = html(&page, "/?range=all&filter=project&condition=is-not&value=").await;
+    assert!(html.contains(r#"<span class="total">47</span>"#), "{html}");
+}
+
+#[tokio::test]
+async fn the_status_says_why_a_check_is_not_healthy() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("<missing>\u{202e}");
+    let bridge = crate::builder(Arc::new(InMemoryStore::default()), &[&missing]).build();
+    let status = html(&page_of(bridge), "/status").await;
+    let (_, reason) = status.split_once(">sources<").unwrap();
+    assert!(reason.contains("check that sources.paths exist and are readable"), "{status}");
+    assert!(reason.contains("&lt;missing&gt;"), "{status}");
+    assert!(!status.contains("<missing>") && !status.contains('\u{202e}'), "{status}");
+}
+
+#[tokio::test]
+async fn weeks_and_months_of_the_calendar_are_ranges_in_the_zone_of_the_page() {
+    let store = Arc::new(InMemoryStore::default());
+    let rows = [
+        // Sunday and Monday, and the last of March and the first of April, in Berlin.
+        ("2026-04-12T21:59:59Z", 1),
+        ("2026-04-12T22:00:00Z", 10),
+        ("2026-03-31T21:59:59Z", 100),
+        ("2026-03-31T22:00:00Z", 1000),
+        // The same parts of the week and of the month before, which had another clock.
+        ("2026-04-07T12:00:00Z", 5),
+        ("2026-03-15T12:59:59Z", 7),
+        ("2026-03-15T13:00:00Z", 200),
+    ];
+    let rows = rows.map(|(time, tokens)| {
+        let mut row = response("s", u128::from(tokens), tokens);
+        row.time = time.parse().unwrap();
+        row
+    });
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    let clock = Arc::new(ManualClock::new("2026-04-15T12:00:00Z".parse().unwrap()));
+    let bridge = crate::builder(store, &["none".as_ref()]).clock(clock).build();
+    let zone = "Europe/Berlin".parse().unwrap();
+    let page = router(bridge, fresh().with_page(PageOptions::default().with_zone(zone)));
+    for (range, total, phrase, before) in [
+        ("week", "10", "this week", "5 by the same point"),
+        ("month", "1,016", "this month", "7 by the same point"),
+    ] {
+        let html = html(&page, &format!("/?range={range}")).await;
+        assert!(html.contains(&format!(r#"<span class="total">{total}</span>"#)), "{range}: {html}");
+        assert!(html.contains(&format!("Tokens, {phrase}")), "{range}: {html}");
+        assert!(html.contains(&format!(r#"title="{before}"#)), "{range}: {html}");
+    }
+}
+
+#[tokio::test]
+async fn pages_state_the_age_of_the_data_and_warn_when_synchronizing_has_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("s.jsonl"), line("s", 1, 40)).unwrap();
+    let clock = Arc::new(ManualClock::new(now()));
+    let store = Arc::new(InMemoryStore::default());
+    let bridge = crate::builder(store, &[folder.path()]).clock(Arc::clone(&clock) as Arc<dyn Clock>).build();
+    let page = page_of(bridge.clone());
+    let is_stale =
+        async || html(&page, "/?range=all").await.contains("Synchronization seems to have stopped");
+    // A bridge that only reads does not know.
+    assert!(!is_stale().await);
+    let synchronized = now().to_string();
+    let _ = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
+    for target in ["/?range=all", "/breakdown?range=all", "/sessions?range=all"] {
+        let html = html(&page, target).await;
+        let stored = html.split(r#"<p class="as-of">"#).nth(1).unwrap_or_default();
+        assert!(stored.split("</time>").next().unwrap().contains(&synchronized), "{target}: {html}");
+    }
+    clock.set(now().saturating_add(Duration::from_mins(15)));
+    assert!(!is_stale().await);
+    clock.set(now().saturating_add(Duration::from_mins(15) + Duration::from_millis(1)));
+    assert!(is_stale().await);
+    for target in ["/sessions?range=all", "/receipt", "/status"] {
+        let html = html(&page, target).await;
+        assert!(html.contains("Synchronization seems to have stopped"), "{target}: {html}");
+        assert!(
+            html.contains(&format!(r#"<time data-relative datetime="{synchronized}""#)),
+            "{target}: {html}"
+        );
+    }
+    // Nothing has changed, which is no reason for a warning.
+    let _ = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
+    assert!(!is_stale().await);
 }

@@ -6,6 +6,11 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use bridge::EmbeddedDatabase;
+use bridge::config::BridgeConfig;
+use bridge::embedded::{EngineEvent, EngineOptions};
+use bridge::storage::ClickHouseOptions;
+
 use crate::process::{ANY_PORT, POLL_INTERVAL, POLLS_MAX, Service, line, prepare};
 
 #[test]
@@ -24,7 +29,17 @@ fn a_written_response_is_served_and_both_signals_end_the_service() {
     // The bridge that synchronizes answers, not the reader, who could not write.
     let writes = r#""probe":"write","state":"healthy""#;
     assert!(health.status == 200 && health.body.contains(writes), "{}", health.body);
-    assert!(service.get("/metrics", "").body.contains("bridge_tokens_stored_total 42"));
+    for probe in ["hosts", "prices"] {
+        assert!(health.body.contains(&format!(r#""probe":"{probe}","state":"healthy""#)), "{}", health.body);
+    }
+    // Pages that are read by a user who may not write do not call the service degraded.
+    for path in ["/", "/status", "/?range=all"] {
+        let page = service.get(path, "").body;
+        assert!(page.contains(r#"<p id="health"></p>"#), "{path}: {page}");
+    }
+    let metrics = service.get("/metrics", "").body;
+    assert!(metrics.contains("bridge_tokens_stored_total 42"), "{metrics}");
+    assert!(metrics.contains("\nbridge_health_state 0\n"), "{metrics}");
     service.end_with("INT");
 
     // The client deletes its transcripts; the store keeps their counts.
@@ -110,5 +125,52 @@ fn what_is_shown_is_read_by_a_user_who_cannot_write() {
         let written = reader.token_store().upsert(&[row], &Default::default()).await;
         assert!(matches!(written, Err(bridge::BridgeError::Storage { .. })), "{written:?}");
     });
+    service.end_with("TERM");
+}
+
+/// Something of the page may still run when the service ends, and hold the reader's bridge.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_whose_reader_was_shut_down_ends_with_the_writer() {
+    let (folder, _) = prepare("");
+    let mut config = BridgeConfig::from_yaml_file(folder.path().join("bridge_config.yaml")).unwrap();
+    config.embedded.data_dir = Some(folder.path().join("tokens.clickhouse"));
+    let writer = config.build().await.unwrap();
+    let reader = service::reader::reading_bridge(&config, None).await.unwrap().unwrap();
+    let held = reader.clone();
+    reader.shutdown().await.unwrap();
+    writer.shutdown().await.unwrap();
+    // The next user of the data would join the engine of the old ones; it must be the only one of a new engine.
+    let options = EngineOptions::at(folder.path().join("tokens.clickhouse"));
+    let mut has_started = false;
+    let next = EmbeddedDatabase::start_with(&options, |event| {
+        has_started |= matches!(event, EngineEvent::Starting { .. });
+    });
+    assert!(has_started, "the old engine still runs");
+    drop((held, next.unwrap().close(Duration::from_secs(30))));
+}
+
+#[test]
+fn a_reader_whom_the_server_refuses_is_found_at_the_start() {
+    let (folder, _) = prepare(ANY_PORT);
+    let service = Service::start(folder.path());
+    let options = EngineOptions::at(folder.path().join("tokens.clickhouse"));
+    let database = EmbeddedDatabase::start_with(&options, |_| {}).unwrap();
+    let endpoint = database.engine().endpoint().clone();
+    let yaml = format!("enhanced_token_bridge:\n  clickhouse:\n    url: {}\n", endpoint.url);
+    fs::write(folder.path().join("server.yaml"), yaml).unwrap();
+    let config = BridgeConfig::from_yaml_file(folder.path().join("server.yaml")).unwrap();
+    let of = |password: &str| {
+        let options = ClickHouseOptions::from_url(&endpoint.url).unwrap().with_database(&endpoint.database);
+        options.with_user(&endpoint.reader.user, password)
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        service::reader::reading_bridge(&config, Some(of(&endpoint.reader.password))).await.unwrap().unwrap();
+        let failure = service::reader::reading_bridge(&config, Some(of("wrong"))).await.unwrap_err();
+        let text = failure.to_string();
+        assert!(failure.exit_code() == 1 && text.starts_with("[reader] cannot read"), "{text}");
+        assert!(!text.contains("wrong"), "{text}");
+    });
+    drop(database);
     service.end_with("TERM");
 }

@@ -136,6 +136,31 @@ fn units_are_printed_and_nothing_is_started() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && expected.iter().all(|part| text.contains(part)), "{text}");
         assert!(text.contains(&folder.path().join("service.toml").display().to_string()), "{text}");
+        assert!(!text.contains("--listen"), "{text}");
         assert!(!folder.path().join("tokens.clickhouse").exists());
+    }
+}
+
+#[test]
+fn a_unit_listens_where_its_command_line_says() {
+    for (argument, expected) in [
+        ("--install-unit=systemd-user", r#" --listen "127.0.0.1:9090""#),
+        ("--install-unit=launchd", "<string>--listen</string>\n    <string>127.0.0.1:9090</string>"),
+    ] {
+        let output = run("", &[argument, "--listen", "127.0.0.1:9090"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_unit_printed_by_sudo_is_of_the_user_who_called_it() {
+    let (folder, _) = prepare("");
+    for (user, expected) in [("root", "User=somebody\n"), ("svc", "User=svc\n")] {
+        let mut command = command(folder.path());
+        command.env("USER", user).env("SUDO_USER", "somebody").arg("--install-unit=systemd");
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains(expected), "{text}");
     }
 }

@@ -27,8 +27,11 @@ pub(crate) struct PriceKeys {
     pub(crate) line: u32,
 }
 
-/// Returns the keys of each price; `None` if there are more names, periods, geographies or modes than the keys have room
-/// for.
+/// Maximum number of limits of size: so many the statement of a dashboard tells apart.
+const SIZES_MAX: usize = 7;
+
+/// Returns the keys of each price; `None` if there are more names, periods, geographies, sizes or modes than the keys have
+/// room for.
 pub(crate) fn keys(rows: &[PriceRow]) -> Option<Vec<PriceKeys>> {
     let names = sorted(rows.iter().map(|row| &*row.name));
     let places = sorted(rows.iter().map(|row| &*row.geography));
@@ -47,7 +50,9 @@ pub(crate) fn keys(rows: &[PriceRow]) -> Option<Vec<PriceKeys>> {
     };
     let sizes = rows.iter().zip(&periods).map(size).collect::<Option<Vec<_>>>()?;
     let all = sorted(sizes.iter().map(|(_, size)| *size));
-    let has_room = names.len() < 1 << 15 && starts.len() < 1 << 14 && places.len() < 12;
+    let limits = sorted(rows.iter().map(|row| row.above).filter(|above| *above > 0));
+    let has_room =
+        names.len() < 1 << 15 && starts.len() < 1 << 14 && places.len() < 12 && limits.len() <= SIZES_MAX;
     let line = |row: &PriceRow, size| {
         u32::try_from(place(&all, size)? * PLACES + place(&places, &&*row.geography)?).ok()
     };
@@ -78,4 +83,37 @@ fn mode(row: &PriceRow) -> Option<u8> {
     let processing =
         ["standard", "batch", "priority", "flex"].iter().position(|name| *name == row.processing)?;
     Some(speed + u8::try_from(processing).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use bridge_core::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_list_has_as_many_limits_of_size_as_dashboards_tell_apart() {
+        let row = |above| PriceRow {
+            provider: "maker".to_owned(),
+            model: "m".to_owned(),
+            name: "m".to_owned(),
+            from: Timestamp::from_millis(1).unwrap(),
+            to: None,
+            speed: "standard",
+            processing: "standard",
+            above,
+            geography: String::new(),
+            input: Some(1),
+            output: Some(1),
+            cache_read: None,
+            cache_write_5m: None,
+            cache_write_1h: None,
+            web_search: None,
+            discount: 0,
+            source: "a test".to_owned(),
+        };
+        let rows: Vec<_> = (0..=8).map(|limit| row(limit * 1_000)).collect();
+        assert!(keys(&rows[..8]).is_some());
+        assert_eq!(keys(&rows), None);
+    }
 }

@@ -80,7 +80,7 @@ impl ClickHouseStore {
             None => self.read_models().await?,
         };
         let table = PriceTable::new(list, models).map(Arc::new).ok_or_else(|| {
-            let message = "costs of more than 65,000 models, or with prices of more than 4,000 dates";
+            let message = "costs of more than 65,000 models, or with prices of more than 4,000 dates, 13 geographies or 7 sizes";
             BridgeError::storage(StorageKind::Unsupported, OPERATION, message)
         })?;
         let mut known = self.known_prices.lock();

@@ -15,7 +15,7 @@ use super::connection::errors::corrupt;
 use super::usage::read::{bind, conditions};
 use super::usage::saturating::{TOKENS, sum};
 use crate::capabilities::PriceStore;
-use crate::prices::{CostRow, PriceList};
+use crate::prices::{CostRow, PriceList, next_activation};
 use crate::query::ResponseFilter;
 use keys::{PriceKeys, keys};
 pub(crate) use known::KnownPrices;
@@ -91,12 +91,14 @@ type CostTuple = (String, String, u64, u64, u64, i64, i128, i128);
 impl PriceStore for ClickHouseStore {
     async fn use_prices(&self, digest: &str, rows: &[PriceRow], now: Timestamp) -> Result<bool, BridgeError> {
         const OPERATION: &str = "store prices";
-        if self.prices_in_use().await?.as_deref() == Some(digest) {
+        let last = self.last_activation().await?;
+        if last.as_ref().is_some_and(|(in_use, _)| in_use == digest) {
             return Ok(false);
         }
+        let activated = last.map_or(now, |(_, last)| next_activation(last, now));
         let keys = keys(rows).ok_or_else(|| too_large(OPERATION))?;
         let stored: Vec<_> =
-            rows.iter().zip(keys).map(|(row, keys)| StoredPrice::new(row, keys, digest, now)).collect();
+            rows.iter().zip(keys).map(|(row, keys)| StoredPrice::new(row, keys, digest, activated)).collect();
         let stored = &stored;
         self.call(OPERATION, |tables| async move {
             let mut insert = tables.insert::<StoredPrice<'_>>("token_prices", stored.len()).await?;
@@ -110,11 +112,7 @@ impl PriceStore for ClickHouseStore {
     }
 
     async fn prices_in_use(&self) -> Result<Option<String>, BridgeError> {
-        let digest = self.call("read the price list in use", |tables| async move {
-            let query = "SELECT argMax(toString(digest), (activated_at, digest)) FROM token_prices";
-            tables.query(query).fetch_one::<String>().await
-        });
-        Ok(Some(digest.await?).filter(|digest| !digest.is_empty()))
+        Ok(self.last_activation().await?.map(|(digest, _)| digest))
     }
 
     async fn price_list(&self, digest: &str) -> Result<Arc<PriceList>, BridgeError> {
@@ -139,11 +137,31 @@ impl PriceStore for ClickHouseStore {
     }
 }
 
+impl ClickHouseStore {
+    /// Returns the digest of the price list in use, and when it was put in use.
+    async fn last_activation(&self) -> Result<Option<(String, Timestamp)>, BridgeError> {
+        const OPERATION: &str = "read the price list in use";
+        let last = self.call(OPERATION, |tables| async move {
+            let query = "SELECT argMax(toString(digest), (activated_at, digest)), toUnixTimestamp64Milli(max(activated_at))
+                FROM token_prices";
+            tables.query(query).fetch_one::<(String, i64)>().await
+        });
+        let (digest, millis) = last.await?;
+        if digest.is_empty() {
+            return Ok(None);
+        }
+        let unreadable =
+            |error| corrupt(OPERATION, format!("a value of token_prices is unreadable: {error}"));
+        Ok(Some((digest, Timestamp::from_millis(millis).map_err(unreadable)?)))
+    }
+}
+
 fn too_large(operation: &'static str) -> BridgeError {
     BridgeError::Storage {
         operation,
         kind: StorageKind::Unsupported,
-        message: "a price list has fewer than 32,768 names, 16,384 periods and 12 geographies".to_owned(),
+        message: "a price list has at most 32,767 names, 16,383 periods, 10 geographies and 7 limits of size"
+            .to_owned(),
         context: Box::default(),
         source: None,
     }

@@ -262,7 +262,7 @@ impl Instruments {
     }
 
     /// Returns the time since the store was brought up to date; `None` before the first time.
-    fn freshness(&self, now: Timestamp) -> Option<Duration> {
+    pub(crate) fn freshness(&self, now: Timestamp) -> Option<Duration> {
         let refreshed_at = Timestamp::from_millis(self.refreshed_at.load(Ordering::Relaxed)).ok()?;
         Some(now.saturating_since(refreshed_at))
     }

@@ -14,7 +14,7 @@ use crate::dashboard::{
 
 /// The price list of the costs, and what has no price by it.
 #[derive(Serialize)]
-struct PricedByAnswer {
+pub(in crate::web) struct PricedByAnswer {
     digest: String,
     unpriced: Vec<UnpricedAnswer>,
 }

@@ -8,7 +8,7 @@ mod operation;
 mod sessions;
 mod sums;
 
-pub(super) use dashboard::{Dashboard, GroupsAnswer, ReceiptAnswer, Totals, TrendAnswer};
+pub(super) use dashboard::{Dashboard, GroupsAnswer, PricedByAnswer, ReceiptAnswer, Totals, TrendAnswer};
 pub(super) use operation::{AuditPage, Health, Status};
 pub(super) use sessions::{Expiring, Limit, Limits, Session};
 pub(super) use sums::{CostChangeAnswer, Count, Sums};

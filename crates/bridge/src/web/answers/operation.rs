@@ -88,9 +88,9 @@ struct ProbeAnswer {
     duration_seconds: f64,
 }
 
-impl From<HealthStatus> for Health {
-    fn from(health: HealthStatus) -> Self {
-        let probes = health.probes.into_iter().map(|found| ProbeAnswer {
+impl From<&HealthStatus> for Health {
+    fn from(health: &HealthStatus) -> Self {
+        let probes = health.probes.iter().map(|found| ProbeAnswer {
             probe: found.probe,
             state: found.state,
             duration_seconds: found.duration.as_secs_f64(),

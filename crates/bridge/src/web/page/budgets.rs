@@ -5,22 +5,23 @@ use maud::{Markup, html};
 
 use super::cards::bar;
 use super::layout::time;
-use super::number::{Compact, Grouped};
+use super::number::{Compact, Grouped, Percent};
 use crate::budgets::{BudgetAmount, BudgetPeriod, BudgetState, BudgetStatus};
 
-/// Returns the card of the overview; nothing if there is no budget.
-pub(super) fn card(budgets: &[BudgetStatus], zone: &TimeZone) -> Markup {
+/// Returns the card of the overview; nothing if there is no budget. Without costs, budgets of money have shares only.
+pub(super) fn card(budgets: &[BudgetStatus], zone: &TimeZone, shows_cost: bool) -> Markup {
     html! {
         @if !budgets.is_empty() {
             section.card {
                 header { h2 { "Budgets" } }
-                ul.budgets { @for budget in budgets { li { (row(budget, zone)) } } }
+                ul.budgets { @for budget in budgets { li { (row(budget, zone, shows_cost)) } } }
             }
         }
     }
 }
 
-fn row(budget: &BudgetStatus, zone: &TimeZone) -> Markup {
+fn row(budget: &BudgetStatus, zone: &TimeZone, shows_cost: bool) -> Markup {
+    let is_hidden = !shows_cost && matches!(budget.limit, BudgetAmount::Money(_));
     html! {
         div.budget {
             bdi.name title=(budget.name) { (budget.name) }
@@ -28,16 +29,39 @@ fn row(budget: &BudgetStatus, zone: &TimeZone) -> Markup {
         }
         (bar(budget.share.unwrap_or_default().min(1.0)))
         p.soft {
-            @match budget.spent {
-                Some(spent) => {
-                    @if budget.at_least { "at least " }
-                    (amount(spent)) " of " (amount(budget.limit)) ", " (period(budget.period))
-                }
-                None => { "no prices in the store; the limit is " (amount(budget.limit)) ", " (period(budget.period)) },
+            @if is_hidden {
+                (share_of(budget)) ", " (budget.period.phrase())
+            } @else {
+                (spent_of(budget)) ", " (budget.period.phrase())
+                (projection(budget, zone))
             }
-            @if let Some(projected) = budget.projected.filter(|_| !matches!(budget.period, BudgetPeriod::Rolling { .. })) {
-                " · at this pace " (amount(projected)) " by " (time(budget.end, zone))
-            }
+        }
+    }
+}
+
+fn share_of(budget: &BudgetStatus) -> Markup {
+    html! {
+        @match budget.share {
+            Some(share) => { @if budget.at_least { "at least " } (Percent(share)) " of the limit" }
+            None => "no prices in the store",
+        }
+    }
+}
+
+fn spent_of(budget: &BudgetStatus) -> Markup {
+    html! {
+        @match budget.spent {
+            Some(spent) => { @if budget.at_least { "at least " } (amount(spent)) " of " (amount(budget.limit)) }
+            None => { "no prices in the store; the limit is " (amount(budget.limit)) }
+        }
+    }
+}
+
+fn projection(budget: &BudgetStatus, zone: &TimeZone) -> Markup {
+    let is_rolling = matches!(budget.period, BudgetPeriod::Rolling { .. });
+    html! {
+        @if let Some(projected) = budget.projected.filter(|_| !is_rolling) {
+            " · at this pace " (amount(projected)) " by " (time(budget.end, zone))
         }
     }
 }
@@ -48,15 +72,6 @@ fn amount(amount: BudgetAmount) -> Markup {
             BudgetAmount::Money(money) => (money),
             BudgetAmount::Tokens(tokens) => { span title=(Grouped(tokens)) { (Compact(tokens)) } " tokens" }
         }
-    }
-}
-
-/// Returns the period as the end of a sentence.
-fn period(period: BudgetPeriod) -> String {
-    match period {
-        BudgetPeriod::Day => "today".to_owned(),
-        BudgetPeriod::Rolling { days } => format!("the last {days} days"),
-        calendar => format!("this {calendar}"),
     }
 }
 

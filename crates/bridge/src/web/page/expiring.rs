@@ -16,7 +16,7 @@ use crate::web::problem::Problem;
 /// The transcripts that the client deletes within this time are shown.
 const WITHIN: Duration = Duration::from_hours(3 * 24);
 /// A check reads the folders of all transcripts. Deletions are days away, so that it need not be repeated for each page.
-pub(super) const INTERVAL: Duration = Duration::from_mins(1);
+pub(super) const AGE_MAX: Duration = Duration::from_mins(1);
 /// Transcripts that are listed.
 const LISTED: usize = 5;
 

@@ -58,6 +58,8 @@ pub(super) struct Frame {
     pub(super) refresh: Duration,
     /// The last known health of the bridge.
     pub(super) health: Option<HealthState>,
+    /// The last complete synchronization, if it is too long ago. A bridge that does not synchronize has none.
+    pub(super) stale_since: Option<Timestamp>,
 }
 
 impl Frame {
@@ -115,7 +117,7 @@ impl Frame {
                         p #health { (self.unhealthy()) }
                         p #live role="status" hidden {}
                     }
-                    main #content tabindex="-1" { (content) }
+                    main #content tabindex="-1" { (self.stale()) (content) }
                 }
             }
         }
@@ -131,7 +133,21 @@ impl Frame {
         }
     }
 
-    /// Returns the controls of the time range and the filters, which suggest the values that the metrics list.
+    /// Returns the warning that the data is old; nothing if it is not.
+    fn stale(&self) -> Markup {
+        html! {
+            @if let Some(since) = self.stale_since {
+                p.banner.fair #stale role="status" {
+                    strong { "Synchronization seems to have stopped." }
+                    " Last completed " (relative(since, &self.view.zone)) ". "
+                    a href=(self.link(Tab::Status.path(), &self.view.first_page())) { "Status" }
+                }
+            }
+        }
+    }
+
+    /// Returns the controls of the time range and the filters, which suggest the values that the metrics list, with the age
+    /// of the data.
     pub(super) fn controls(&self, metrics: &DashboardTokenMetrics) -> Markup {
         let view = &self.view;
         html! {
@@ -139,8 +155,11 @@ impl Frame {
                 nav.pills aria-label="Time range" {
                     @for (_, preset) in Preset::BY_WORD {
                         @let span = Span::Preset(preset);
-                        a href=(self.here(&view.with_span(span)))
-                            aria-current=[(view.span == span).then_some("true")] { (preset.label()) }
+                        @let [before, label, after] = preset.label();
+                        a href=(self.here(&view.with_span(span))) title=(preset.phrase())
+                            aria-current=[(view.span == span).then_some("true")] {
+                                span.wide { (before) } (label) span.wide { (after) }
+                            }
                     }
                 }
                 details.custom #custom-range open[matches!(view.span, Span::Fixed(_))] {
@@ -150,6 +169,9 @@ impl Frame {
                 details.custom #filter {
                     summary { "Filter" }
                     (self.filter_form(metrics))
+                }
+                @if let Some(stored) = metrics.data_age.last_sync {
+                    p.as-of { span.wide { "Last transcript " } "stored " (relative(stored, &view.zone)) }
                 }
                 @if !view.conditions.is_empty() {
                     ul.chips aria-label="Active filters" {

@@ -10,7 +10,6 @@ mod chart;
 mod cost;
 mod dimension;
 mod expiring;
-mod latest;
 mod layout;
 mod number;
 mod overview;
@@ -32,10 +31,10 @@ use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bridge_core::{HealthStatus, TimeZone};
+use bridge_core::{Actor, TimeZone};
 
 use self::assets::Asset;
-use self::latest::Latest;
+use super::latest::Latest;
 use super::problem::{Problem, ProblemKind};
 use super::response_cache::ResponseCache;
 use super::{Web, WebOptions};
@@ -96,7 +95,7 @@ impl PageOptions {
 }
 
 /// A check writes to the database and reads the folders of the transcripts.
-const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+const HEALTH_AGE_MAX: Duration = Duration::from_secs(5);
 
 /// The time for which open pages share a block, in times of other answers: its query follows the blocks of a month, and a card of
 /// five hours may be seconds old.
@@ -106,20 +105,19 @@ const BLOCK_TTL_FACTOR: u32 = 10;
 #[derive(Debug)]
 pub(super) struct Shared {
     metrics: ResponseCache<String, Result<Arc<DashboardTokenMetrics>, Problem>>,
-    budgets: ResponseCache<(), Result<Arc<[BudgetStatus]>, Problem>>,
+    /// By actor, so that each is on record.
+    budgets: ResponseCache<Option<Actor>, Result<Arc<[BudgetStatus]>, Problem>>,
     blocks: ResponseCache<String, Result<Option<Arc<UsageBlock>>, Problem>>,
     expiring: Arc<Latest<expiring::Checked>>,
-    health: Arc<Latest<Arc<HealthStatus>>>,
 }
 
 impl Shared {
     pub(super) fn new(options: &WebOptions) -> Self {
         Self {
             metrics: ResponseCache::new(options.answer_ttl, options.queries_max),
-            budgets: ResponseCache::new(options.answer_ttl, 1),
+            budgets: ResponseCache::new(options.answer_ttl, options.queries_max),
             blocks: ResponseCache::new(options.answer_ttl * BLOCK_TTL_FACTOR, options.queries_max),
-            expiring: Arc::new(Latest::new(expiring::INTERVAL)),
-            health: Arc::new(Latest::new(HEALTH_INTERVAL)),
+            expiring: Arc::default(),
         }
     }
 }

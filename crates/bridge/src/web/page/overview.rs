@@ -38,18 +38,19 @@ pub(super) async fn overview(page: PageRequest) -> Response {
         }
         Ok(html! {
             (expiring::warning(&page.frame, page.latest_expiring().as_ref()))
-            (content(&page.frame, &metrics, &budgets, block.as_deref()))
+            (content(&page, &metrics, &budgets, block.as_deref()))
         })
     };
     page.respond(Tab::Overview, "Overview", content).await
 }
 
 fn content(
-    frame: &Frame,
+    page: &PageRequest,
     metrics: &DashboardTokenMetrics,
     budgets: &[BudgetStatus],
     block: Option<&UsageBlock>,
 ) -> Markup {
+    let frame = &page.frame;
     html! {
         (frame.controls(metrics))
         div.summary {
@@ -59,7 +60,7 @@ fn content(
         @if block.is_some() || !budgets.is_empty() {
             div.present {
                 (block::card(frame, block))
-                (budgets::card(budgets, &frame.view.zone))
+                (budgets::card(budgets, &frame.view.zone, page.shows_cost))
             }
         }
         (chart::section(frame, metrics))

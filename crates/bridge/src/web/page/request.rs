@@ -8,30 +8,28 @@ use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bridge_core::{Actor, HealthStatus, TimeRange};
+use bridge_core::{HealthStatus, TimeRange};
 use maud::{Markup, html};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{Frame, Tab};
 use super::view::{Span, View};
-use super::{POLICY, expiring};
+use super::{HEALTH_AGE_MAX, POLICY, expiring};
 use crate::blocks::{BlockLength, UsageBlock};
 use crate::budgets::BudgetStatus;
 use crate::dashboard::{DashboardQuery, DashboardTokenMetrics};
-use crate::handle::EnhancedTokenDatabaseBridge;
 use crate::web::Web;
 use crate::web::context::Caller;
 use crate::web::parameters::Parameters;
 use crate::web::problem::Problem;
 
-/// A request for a page: its state, and the bridge to ask.
+/// A request for a page: its state, and the bridges to ask.
 #[derive(Debug)]
 pub(super) struct PageRequest {
     pub(super) frame: Frame,
-    pub(super) bridge: EnhancedTokenDatabaseBridge,
+    pub(super) caller: Caller,
     web: Arc<Web>,
-    shows_cost: bool,
-    actor: Option<Actor>,
+    pub(super) shows_cost: bool,
     /// What is wrong with the parameters.
     invalid: Option<Problem>,
     /// The ETag of the copy that the client has.
@@ -52,22 +50,21 @@ impl FromRequestParts<Arc<Web>> for PageRequest {
         let options = web.options.page.clone().unwrap_or_default();
         let mut parameters = Parameters::parse(parts.uri.query());
         let view = View::take(&mut parameters, &options.zone);
-        let bridge = caller.bridge.clone();
-        let health = web.pages.health.latest(health(bridge.clone())).map(|health| health.overall);
+        let now = web.now();
+        let stale_since = web.bridge.ingest().telemetry.metrics.freshness(now).and_then(|age| {
+            let is_stale = age > web.bridge.parts.monitoring.options.limits.sync_lag_max;
+            is_stale.then(|| now.saturating_sub(age))
+        });
+        let health = web.health.latest(HEALTH_AGE_MAX).map(|health| health.overall);
         Ok(Self {
-            frame: Frame { base, path, view, now: web.now(), refresh: options.refresh, health },
-            bridge,
+            frame: Frame { base, path, view, now, refresh: options.refresh, health, stale_since },
+            caller: caller.clone(),
             web: Arc::clone(web),
             shows_cost: options.cost,
-            actor: caller.actor.clone(),
             invalid: parameters.finish().err(),
             known: parts.headers.get(IF_NONE_MATCH).cloned(),
         })
     }
-}
-
-async fn health(bridge: EnhancedTokenDatabaseBridge) -> Arc<HealthStatus> {
-    Arc::new(bridge.health_check().await)
 }
 
 impl PageRequest {
@@ -79,20 +76,20 @@ impl PageRequest {
     /// Returns the metrics of a query as they are asked for, without costs.
     pub(super) async fn counts(&self, query: DashboardQuery) -> Result<Arc<DashboardTokenMetrics>, Problem> {
         // Actors share none, so that each is on record.
-        let key = format!("{query:?} {:?}", self.actor);
-        let work = async { Ok(Arc::new(self.bridge.dashboard().get_dashboard_token_metrics(query).await?)) };
+        let key = format!("{query:?} {:?}", self.caller.actor);
+        let work = async { Ok(Arc::new(self.caller.dashboard().get_dashboard_token_metrics(query).await?)) };
         // Boxed: the futures of operations are large.
         self.web.pages.metrics.get(key, Box::pin(work)).await
     }
 
     /// Returns the state of the budgets, whatever the page's range and filters.
     pub(super) async fn budgets(&self) -> Result<Arc<[BudgetStatus]>, Problem> {
-        let dashboard = self.bridge.dashboard();
+        let dashboard = self.caller.dashboard();
         if !dashboard.has_budgets() {
             return Ok(Arc::default());
         }
         let work = async { Ok(dashboard.budgets().await?.into()) };
-        self.web.pages.budgets.get((), Box::pin(work)).await
+        self.web.pages.budgets.get(self.caller.actor.clone(), Box::pin(work)).await
     }
 
     /// Returns the block of five hours that the present lies in, of the responses that the page's filters admit; `None` if it
@@ -102,12 +99,12 @@ impl PageRequest {
         if !view.span.range(*now, &view.zone).contains(*now) {
             return Ok(None);
         }
-        let key = format!("{:?} {:?}", view.conditions, self.actor);
+        let key = format!("{:?} {:?}", view.conditions, self.caller.actor);
         let end = now.saturating_add(Duration::from_millis(1));
         let query = view.with_span(Span::Fixed(TimeRange { start: Some(*now), end: Some(end) })).query(*now);
         let query = if self.shows_cost { query.with_cost() } else { query };
         let work = async {
-            let found = self.bridge.dashboard().blocks(query, BlockLength::FiveHours).await?;
+            let found = self.caller.dashboard().blocks(query, BlockLength::FiveHours).await?;
             Ok(found.blocks.into_iter().find(|block| block.active).map(Arc::new))
         };
         let block = self.web.pages.blocks.get(key, Box::pin(work)).await?;
@@ -117,17 +114,18 @@ impl PageRequest {
 
     /// Returns the last check for transcripts that are about to be deleted, without waiting for one.
     pub(super) fn latest_expiring(&self) -> Option<expiring::Checked> {
-        self.web.pages.expiring.latest(expiring::check(self.bridge.clone()))
+        self.web.pages.expiring.latest(expiring::AGE_MAX, expiring::check(self.caller.bridge.clone()))
     }
 
     /// Returns the transcripts that are about to be deleted.
     pub(super) async fn expiring(&self) -> expiring::Checked {
-        self.web.pages.expiring.current(Box::pin(expiring::check(self.bridge.clone()))).await
+        let check = Box::pin(expiring::check(self.caller.bridge.clone()));
+        self.web.pages.expiring.current(expiring::AGE_MAX, check).await
     }
 
-    /// Returns the health of the bridge.
+    /// Returns the health of the service.
     pub(super) async fn health(&self) -> Arc<HealthStatus> {
-        self.web.pages.health.current(Box::pin(health(self.bridge.clone()))).await
+        self.web.health.current(HEALTH_AGE_MAX).await
     }
 
     /// Returns whether the store has no responses at all, whatever the page's range and filters.

@@ -33,7 +33,7 @@ const TOOLS: usize = 12;
 pub(super) async fn session(page: PageRequest, id: Result<Path<String>, PathRejection>) -> Response {
     let id = session_id(id);
     let content = async {
-        let details = page.bridge.sessions().details(&id?).await?.ok_or_else(unknown_session)?;
+        let details = page.caller.reader.sessions().details(&id?).await?.ok_or_else(unknown_session)?;
         let summary = details.summary.as_ref().ok_or_else(unknown_session)?;
         let metrics = metrics(&page, summary).await?;
         let is_part =
@@ -170,7 +170,7 @@ fn session_link(frame: &Frame, session: &SessionId) -> Markup {
     html! { a href=(detail_of(frame, &Dimension::Session, session.as_str())) { code { (name_of(session.as_str())) } } }
 }
 
-/// Returns a card with the calls of tools, the most called first.
+/// Returns a card with the tool calls, the most frequent first.
 fn tools(activity: &ActivityFacts) -> Markup {
     let mut calls: Vec<_> = activity.tool_calls.by_name().collect();
     calls.sort_by_key(|(_, calls)| Reverse(*calls));

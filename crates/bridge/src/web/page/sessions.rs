@@ -37,7 +37,7 @@ async fn notes(
     let listed: Vec<_> =
         metrics.sessions.rows.iter().filter_map(|row| SessionId::new(&row.name).ok()).collect();
     let query = SummaryQuery::last_days(u32::MAX).with_sessions(listed);
-    let summaries = page.bridge.get_stored_token_summaries(query).await?;
+    let summaries = page.caller.reader.get_stored_token_summaries(query).await?;
     Ok(summaries.iter().map(|summary| (summary.session_id.to_string(), note(summary))).collect())
 }
 

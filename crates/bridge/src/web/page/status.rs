@@ -1,7 +1,7 @@
 //! The state of the service.
 
 use axum::response::Response;
-use bridge_core::{HealthState, HealthStatus};
+use bridge_core::{Escaped, HealthStatus};
 use bridge_storage::{Dimension, GroupPage};
 use maud::{Markup, html};
 
@@ -20,12 +20,12 @@ pub(super) async fn status(page: PageRequest) -> Response {
     let content = async {
         let view = page.frame.view.cleared().with_span(Span::EVER);
         let query = view.query(page.frame.now).list(Dimension::Host, GroupPage::top(HOSTS));
-        let dashboard = page.bridge.dashboard();
+        let dashboard = page.caller.bridge.dashboard();
         let (health, metrics, expiring, hosts) =
             tokio::join!(page.health(), page.metrics(query), page.expiring(), dashboard.hosts());
         // Without the database there is no list of hosts; the probes say why.
         let mut hosts = hosts.unwrap_or_default();
-        let silent_max = page.bridge.parts.monitoring.options.limits.host_silent_max;
+        let silent_max = page.caller.bridge.parts.monitoring.options.limits.host_silent_max;
         let is_silent = |host: &HostFreshness| silent_max.is_some_and(|limit| host.is_silent(limit));
         hosts.sort_by_key(|host| !is_silent(host));
         let hosts = hosts.iter().map(|host| (host, is_silent(host))).take(HOSTS as usize).collect::<Vec<_>>();
@@ -55,11 +55,16 @@ fn content(
                     thead.visually-hidden { tr { th scope="col" { "Check" } th scope="col" { "State" } } }
                     tbody {
                         @for probe in &health.probes {
-                            tr { th scope="row" { (probe.probe) } td { span class=(badge(probe.state)) { (probe.state) } } }
+                            tr {
+                                th scope="row" {
+                                    (probe.probe)
+                                    span.soft.block.detail { (Escaped::text(&probe.detail)) }
+                                }
+                                td { span class=(badge(probe.state)) { (probe.state) } }
+                            }
                         }
                     }
                 }
-                @if health.overall > HealthState::Healthy { p.soft { "The reasons are in the log of the service." } }
             }
             (expiring::card(frame, expiring))
             @if !hosts.is_empty() { (hosts_card(frame, hosts, metrics)) }

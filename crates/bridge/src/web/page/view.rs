@@ -21,33 +21,40 @@ const WEEKS_UP_TO: i64 = 800 * DAY_MILLIS;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Preset {
     Today,
-    Week,
+    ThisWeek,
+    ThisMonth,
+    Days7,
     #[default]
-    Month,
-    Quarter,
-    Year,
+    Days30,
+    Days90,
+    Days365,
     All,
 }
 
 impl Preset {
     /// The presets, under the words of the parameter `range`.
-    pub(super) const BY_WORD: [(&str, Self); 6] = [
+    pub(super) const BY_WORD: [(&str, Self); 8] = [
         ("today", Self::Today),
-        ("7d", Self::Week),
-        ("30d", Self::Month),
-        ("90d", Self::Quarter),
-        ("365d", Self::Year),
+        ("week", Self::ThisWeek),
+        ("month", Self::ThisMonth),
+        ("7d", Self::Days7),
+        ("30d", Self::Days30),
+        ("90d", Self::Days90),
+        ("365d", Self::Days365),
         ("all", Self::All),
     ];
 
-    pub(super) fn label(self) -> &'static str {
+    /// Returns the label in three parts. A narrow screen has room for the middle one only.
+    pub(super) fn label(self) -> [&'static str; 3] {
         match self {
-            Self::Today => "Today",
-            Self::Week => "7 days",
-            Self::Month => "30 days",
-            Self::Quarter => "90 days",
-            Self::Year => "Year",
-            Self::All => "All",
+            Self::Today => ["", "Today", ""],
+            Self::ThisWeek => ["This ", "week", ""],
+            Self::ThisMonth => ["This ", "month", ""],
+            Self::Days7 => ["", "7 d", "ays"],
+            Self::Days30 => ["", "30 d", "ays"],
+            Self::Days90 => ["", "90 d", "ays"],
+            Self::Days365 => ["", "365 d", "ays"],
+            Self::All => ["", "All", ""],
         }
     }
 
@@ -55,24 +62,32 @@ impl Preset {
     pub(super) fn phrase(self) -> &'static str {
         match self {
             Self::Today => "today",
-            Self::Week => "last 7 days",
-            Self::Month => "last 30 days",
-            Self::Quarter => "last 90 days",
-            Self::Year => "last 365 days",
+            Self::ThisWeek => "this week",
+            Self::ThisMonth => "this month",
+            Self::Days7 => "last 7 days",
+            Self::Days30 => "last 30 days",
+            Self::Days90 => "last 90 days",
+            Self::Days365 => "last 365 days",
             Self::All => "all time",
         }
     }
 
     fn range(self, now: Timestamp, zone: &TimeZone) -> TimeRange {
-        let days = match self {
-            Self::Today => 1,
-            Self::Week => 7,
-            Self::Month => 30,
-            Self::Quarter => 90,
-            Self::Year => 365,
-            Self::All => return TimeRange::ALL,
+        let of = |unit: CalendarUnit| TimeRange {
+            start: Some(unit.start_of(now, zone)),
+            end: Some(unit.end_of(now, zone)),
         };
-        TimeRange::last_calendar_days(now, days, zone)
+        let last = |days| TimeRange::last_calendar_days(now, days, zone);
+        match self {
+            Self::Today => of(CalendarUnit::Day),
+            Self::ThisWeek => of(CalendarUnit::Week),
+            Self::ThisMonth => of(CalendarUnit::Month),
+            Self::Days7 => last(7),
+            Self::Days30 => last(30),
+            Self::Days90 => last(90),
+            Self::Days365 => last(365),
+            Self::All => TimeRange::ALL,
+        }
     }
 }
 
@@ -178,6 +193,9 @@ impl View {
         let conditions = conditions.map(|(dimension, only, values)| Condition { dimension, only, values });
         // The filter form sends its condition in three parts.
         let added = parameters.value("filter").zip(parameters.text("value"));
+        if let Some((dimension, value)) = &added {
+            parameters.check_values("value", dimension, std::slice::from_ref(value));
+        }
         let only = parameters.choice("condition", &CONDITIONS).unwrap_or(true);
         let view = Self {
             span,

@@ -188,21 +188,26 @@ let shown = document.getElementById("content").innerHTML;
 let updatedAt = Date.now();
 let isUpdating = false;
 
-/** Returns whether an update would discard typed text, or a selection in a chart. */
-function isInUse() {
-  return document.activeElement?.matches("#content :is(input, select)") || document.querySelector(".u-over:active") !== null;
+/** Returns the controls if something is typed or chosen in them, which an update would discard. */
+function controlsInUse() {
+  return document.activeElement?.matches(":is(input, select)") ? document.activeElement.closest("#content > .controls") : null;
+}
+
+/** Returns whether a part of a chart is being selected. */
+function isSelecting() {
+  return document.querySelector(".u-over:active") !== null;
 }
 
 /** Fetches this page and shows what changed. Keeps what is open, the focus and the scroll positions. */
 async function update() {
-  if (document.hidden || isUpdating || isInUse()) return;
+  if (document.hidden || isUpdating || isSelecting()) return;
   isUpdating = true;
   try {
     const headers = tag ? { "if-none-match": tag } : {};
     const response = await fetch(location.href, { headers, cache: "no-store", signal: AbortSignal.timeout(20000) });
     if (response.status === 200 || response.headers.get("content-type")?.startsWith("text/html")) {
-      tag = response.headers.get("etag");
-      replaceContent(new DOMParser().parseFromString(await response.text(), "text/html"));
+      const received = new DOMParser().parseFromString(await response.text(), "text/html");
+      tag = replaceContent(received) ? response.headers.get("etag") : null;
     } else if (response.status !== 304) {
       throw new Error(response.statusText);
     }
@@ -215,25 +220,47 @@ async function update() {
   }
 }
 
+/** Returns whether the received content is shown from now on. */
 function replaceContent(received) {
   const [content, next] = [document.getElementById("content"), received.getElementById("content")];
   const health = received.getElementById("health");
   if (health && health.innerHTML !== document.getElementById("health").innerHTML) {
     document.getElementById("health").replaceChildren(...health.childNodes);
   }
-  if (!next || next.innerHTML === shown || isInUse()) return;
+  if (next?.innerHTML === shown) return true;
+  const kept = controlsInUse();
+  const counterpart = next?.querySelector(":scope > .controls");
+  if (!next || isSelecting() || (kept && !counterpart)) return false;
   const open = [...content.querySelectorAll("details[id]")].map(({ id, open }) => [id, open]);
-  const focused = content.contains(document.activeElement) ? pathOf(document.activeElement, content) : null;
+  const focused = !kept && content.contains(document.activeElement) ? pathOf(document.activeElement, content) : null;
   const scrolled = [...content.querySelectorAll(".scroll")].map(({ scrollLeft, scrollTop }) => [scrollLeft, scrollTop]);
+  const fields = "#filter [name]:not([type=hidden])";
+  const entered = [...content.querySelectorAll(fields)].map(({ name, value }) => [name, value]);
   const suggested = document.getElementById("filter-values");
   shown = next.innerHTML;
-  content.replaceChildren(...next.childNodes);
-  if (suggested?.dataset.of) document.getElementById("filter-values")?.replaceWith(suggested);
+  if (kept) replaceAround(kept, content, counterpart);
+  else content.replaceChildren(...next.childNodes);
+  const values = document.getElementById("filter-values");
+  if (suggested?.dataset.of && values !== suggested) values?.replaceWith(suggested);
+  const replaced = [...content.querySelectorAll(fields)];
+  entered.forEach(([name, value]) => { const field = replaced.find((field) => field.name === name); if (field) field.value = value; });
   open.forEach(([id, isOpen]) => { const details = document.getElementById(id); if (details) details.open = isOpen; });
   drawCharts();
   showAges();
   content.querySelectorAll(".scroll").forEach((element, index) => element.scrollTo(...(scrolled[index] ?? [0, 0])));
   focused?.reduce((node, index) => node?.children[index], content)?.focus({ preventScroll: true });
+  return true;
+}
+
+/** Replaces all content but the kept part, which would lose the focus if it were moved. */
+function replaceAround(kept, content, counterpart) {
+  const nodes = [...counterpart.parentElement.childNodes];
+  const at = nodes.indexOf(counterpart);
+  [...content.childNodes].filter((node) => node !== kept).forEach((node) => node.remove());
+  kept.before(...nodes.slice(0, at));
+  kept.after(...nodes.slice(at + 1));
+  const [age, newAge] = [kept, counterpart].map((controls) => controls.querySelector(".as-of"));
+  if (newAge) age?.replaceWith(newAge);
 }
 
 function pathOf(node, root) {
@@ -244,9 +271,13 @@ function pathOf(node, root) {
 
 function showLive(isLive) {
   const live = document.getElementById("live");
-  const text = isLive ? "Live" : `Not up to date, as of ${new Date(updatedAt).toLocaleTimeString()}`;
+  // The page is live, its data may not be.
+  const isOld = isLive && document.getElementById("stale") !== null;
+  const current = isOld ? "Not synchronized" : "Live";
+  const text = isLive ? current : `Not up to date, as of ${new Date(updatedAt).toLocaleTimeString()}`;
   live.hidden = false;
   live.classList.toggle("stale", !isLive);
+  live.classList.toggle("old", isOld);
   if (live.textContent !== text) live.textContent = text;
 }
 
