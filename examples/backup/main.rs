@@ -31,7 +31,7 @@ use crate::server::Server;
 
 /// Exports and imports everything that the bridge has stored.
 ///
-/// An import merges: an empty store becomes a copy of the exported one, any other store gains what it lacks.
+/// An import merges: an empty store becomes a copy of the exported one, any other store gains the missing data.
 /// Importing twice is harmless.
 ///
 /// Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted, 143 terminated (SIGTERM).

@@ -14,13 +14,13 @@ use crate::usage_error;
 /// Reports tokens by day, week, month, five-hour block, session, project, model or any other dimension.
 ///
 /// Reads a store (--config, --url or --data-dir), or transcripts directly (--source), which stores nothing. Without
-/// any of them, reads the data of `backfill` where there is some, else the client's own transcripts.
+/// any of them, reads the data of `backfill` if there is some, else the client's own transcripts.
 ///
 /// Exit codes: 0 success, 1 failure or transcripts that could not be read, 2 usage error, 3 to 5 see --check-budget, 130 interrupted, 143 terminated (SIGTERM).
 #[derive(Parser)]
 #[command(name = "report")]
 pub(crate) struct Args {
-    /// hour, day, week or month; block or seven-day, the windows by which clients limit usage; or a dimension: session, project, branch, model, developer, host, skill, …
+    /// hour, day, week or month; block or seven-day, the windows in which clients limit usage; or a dimension: session, project, branch, model, developer, host, skill, …
     #[arg(default_value = "day", value_name = "BY")]
     pub(crate) by: Grouping,
 
@@ -34,15 +34,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ZONE")]
     timezone: Option<TimeZone>,
 
-    /// Number of rows; what is not listed is summed up in one more. Days and other steps of time are all listed
+    /// Number of rows; all others are summed in one more row. Days and other time steps are always listed
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) limit: u32,
 
-    /// Without the cost
+    /// Hide the cost
     #[arg(long)]
     pub(crate) no_cost: bool,
 
-    /// Cost by the price list of this digest in place of the one in use. The JSON of an earlier report names its own
+    /// Use the price list with this digest instead of the active one. The JSON of a report has its digest
     #[arg(long, value_name = "DIGEST", conflicts_with_all = ["no_cost", "source"])]
     pub(crate) prices: Option<String>,
 
@@ -50,18 +50,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ORDER", default_value = "tokens")]
     pub(crate) order: Order,
 
-    /// Print the state of the configured budgets instead. Exit codes: 0 all are kept, 3 warning, 4 exceeded, 5 not known,
-    /// because the store has no prices, or not of enough tokens
+    /// Print the state of the configured budgets instead. Exit codes: 0 all within limits, 3 warning, 4 exceeded, 5 unknown,
+    /// because the store has no prices, or too many tokens have none
     #[arg(long, requires = "config", conflicts_with_all = OPTIONS_OF_ROWS)]
     pub(crate) check_budget: bool,
 
-    /// JSON that `ccusage claude daily --json` or `tokscale --json` has written of the same transcripts: print the difference by
+    /// JSON output of `ccusage claude daily --json` or `tokscale --json` for the same transcripts: print the difference by
     /// model and by cause instead
     #[arg(long, value_name = "FILE", requires = "source", value_parser = usage_error::path_parser(),
         conflicts_with = "check_budget", conflicts_with_all = OPTIONS_OF_ROWS)]
     pub(crate) compare: Option<PathBuf>,
 
-    /// Form of the output
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
 
@@ -115,7 +115,7 @@ impl Args {
 /// The place that is read. It has no `Debug`, because a URL may hold a password.
 #[derive(clap::Args)]
 pub(crate) struct Place {
-    /// Configuration of the bridge, whose store is read
+    /// Configuration file of the bridge whose store is read
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "data_dir"], value_parser = usage_error::path_parser())]
     pub(crate) config: Option<PathBuf>,
 
@@ -123,7 +123,7 @@ pub(crate) struct Place {
     #[arg(long, value_name = "DIR", conflicts_with = "url", value_parser = usage_error::path_parser())]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Transcripts to analyze in place of a store: a folder or a file; may be repeated. With --config by its settings
+    /// Transcripts to analyze instead of a store: a folder or a file; may be repeated. Uses the settings in --config, if given
     #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "data_dir"], value_parser = usage_error::path_parser())]
     pub(crate) source: Vec<PathBuf>,
 
@@ -138,11 +138,11 @@ pub(crate) struct Filters {
     #[arg(long, value_name = "T")]
     since: Option<String>,
 
-    /// Only responses before this time; of a date, before its first instant
+    /// Only responses before this time; for a date, before its first instant
     #[arg(long, value_name = "T")]
     until: Option<String>,
 
-    /// Only this project, by its whole name; may be repeated, like the following
+    /// Only this project, by its full name; may be repeated, like the options below
     #[arg(long, value_name = "NAME")]
     project: Vec<String>,
 
@@ -207,13 +207,13 @@ fn instant(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
 /// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For a terminal, as wide as it is
+    /// Fits the width of the terminal
     Table,
     /// One JSON object
     Json,
     /// RFC 4180, with a header
     Csv,
-    /// A table of GitHub's Markdown
+    /// A GitHub Markdown table
     Markdown,
 }
 

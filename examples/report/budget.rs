@@ -28,7 +28,7 @@ pub(crate) async fn check(
     Ok((text, code(&statuses)))
 }
 
-/// Returns 0 if all budgets are kept, else the code of the worst state: known to be exceeded before not known.
+/// Returns 0 if all budgets are within their limits, else the code of the worst state: exceeded before unknown.
 fn code(statuses: &[BudgetStatus]) -> u8 {
     let has = |state| statuses.iter().any(|status| status.state == state);
     match () {

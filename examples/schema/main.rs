@@ -19,7 +19,7 @@ use crate::server::Server;
 
 /// Prints the SQL that creates or upgrades the bridge's tables, for clickhouse-client --queries-file.
 ///
-/// Without --url it connects to nothing. With --url it prints only what that database lacks, and changes nothing.
+/// Without --url, connects to nothing. With --url, prints only the missing parts of that database, and changes nothing.
 ///
 /// Exit codes: 0 success, 1 failure, 2 usage error.
 #[derive(Parser)]
@@ -33,7 +33,7 @@ struct Arguments {
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
 
-    /// Cluster that the tables are spread over
+    /// Cluster for the tables
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
 

@@ -32,7 +32,7 @@ struct Arguments {
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
 
-    /// Without the cost
+    /// Hide the cost
     #[arg(long)]
     no_cost: bool,
 }

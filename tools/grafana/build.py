@@ -117,7 +117,7 @@ def ranking(title, name, size=(12, 9)):
         f"SELECT if({name} = '', '(none)', {name}) AS name, sum({TOKENS}) AS tokens, "
         f"toFloat64(sum(cost)) AS cost, count() AS responses FROM {COSTS} GROUP BY name ORDER BY tokens DESC LIMIT 100"
     )
-    return clickhouse_panel(title, "table", sql, size=size, units={"cost": "currencyUSD"}, note="Costs without the unpriced responses.")
+    return clickhouse_panel(title, "table", sql, size=size, units={"cost": "currencyUSD"}, note="Costs exclude unpriced responses.")
 
 
 SESSIONS = f"""SELECT session_id AS session, arrayStringConcat(groupUniqArray({CURRENT_PROJECT}), ', ') AS projects,
@@ -159,32 +159,32 @@ FROM {COSTS} AND unpriced != '' GROUP BY model, reason ORDER BY tokens DESC LIMI
 
 TOKEN_PANELS = [
     clickhouse_panel("Tokens", "stat", f"SELECT sum(total_tokens) AS tokens FROM {RESPONSES}", size=(4, 4),
-                     note="Exact, one count for each response. A floor while some responses are unfinished."),
+                     note="Exact: each response counts once. A lower bound while some responses are unfinished."),
     clickhouse_panel("Cost, at least", "stat", f"SELECT toFloat64(sum(cost)) AS cost FROM {COSTS}", size=(4, 4), unit="currencyUSD",
-                     note="Each response at the price of its own time. Unpriced responses are not in it; the next panel has their share."),
+                     note="Each response at the price of its own time, without unpriced responses; the next panel shows their share."),
     clickhouse_panel("Unpriced tokens", "stat", f"SELECT sumIf({TOKENS}, unpriced != '') / greatest(sum({TOKENS}), 1) AS share FROM {COSTS}",
                      size=(4, 4), unit="percentunit", thresholds=[("green", None), ("orange", 0.001), ("red", 0.05)]),
     clickhouse_panel("Finished responses", "stat",
                      f"SELECT countIf(finished AND total_tokens > 0) / greatest(countIf(total_tokens > 0), 1) AS share FROM {RESPONSES}",
                      size=(4, 4), unit="percentunit",
-                     note="The share of responses whose final count is known. For the others the output is what was written last: a floor."),
+                     note="Share of responses with a final count. For the others, the last recorded output counts: a lower bound."),
     clickhouse_panel("Cache hits", "stat",
                      f"SELECT sum(cache_read_tokens) / greatest(sum(toUInt128(input_tokens) + cache_creation_tokens + cache_read_tokens), 1) AS share FROM {RESPONSES}",
-                     size=(4, 4), unit="percentunit", note="The share of the prompts' tokens that came from the cache."),
+                     size=(4, 4), unit="percentunit", note="Share of prompt tokens read from the cache."),
     clickhouse_panel("Sessions", "stat", f"SELECT uniqExact(session_id) AS sessions FROM {RESPONSES}", size=(4, 4)),
     by_model("Tokens by model", "sum(total_tokens) AS tokens", RESPONSES, "short"),
-    by_model("Cost by model", "toFloat64(sum(cost)) AS cost", COSTS, "currencyUSD", "Without the unpriced responses."),
+    by_model("Cost by model", "toFloat64(sum(cost)) AS cost", COSTS, "currencyUSD", "Excludes unpriced responses."),
     ranking("Projects", CURRENT_PROJECT),
     ranking("Developers", "toString(developer)"),
     ranking("Hosts", "toString(host)"),
     ranking("Branches", "toString(branch)"),
     clickhouse_panel("Sessions by tokens", "table", SESSIONS, size=(24, 9), units={"cost": "currencyUSD"},
-                     note="Costs without the unpriced responses."),
+                     note="Costs exclude unpriced responses."),
     clickhouse_panel("Receipt of the whole store", "table", RECEIPT, size=(12, 7),
-                     note="How the stored total follows from what was read, whatever the variables and the time range admit."),
+                     note="Derivation of the stored total, independent of the variables and the time range."),
     clickhouse_panel("Freshness by host", "table", FRESHNESS, size=(12, 7), units={"silent_for": "s"},
-                     note="When each host was last heard of: it read a transcript, or ended an operation that is on record. One that runs is heard of every five minutes."),
-    clickhouse_panel("Unpriced models", "table", UNPRICED, size=(12, 8), note="Models without a price in the list in use, and why."),
+                     note="When each host was last seen: its last read of a transcript or recorded operation. A running host is seen every five minutes."),
+    clickhouse_panel("Unpriced models", "table", UNPRICED, size=(12, 8), note="Models without a price in the active price list, and the reason."),
     clickhouse_panel("Cost by origin", "table",
                      f"SELECT toString(origin) AS origin, count() AS responses, sum({TOKENS}) AS tokens, toFloat64(sum(cost)) AS cost "
                      f"FROM {COSTS} GROUP BY origin ORDER BY tokens DESC", size=(12, 8), units={"cost": "currencyUSD"},
@@ -208,7 +208,7 @@ SERVICE_PANELS = [
                      mappings=[(0, "healthy"), (1, "degraded"), (2, "unhealthy")],
                      thresholds=[("green", None), ("orange", 1), ("red", 2)]),
     prometheus_panel("Data freshness", "stat", [(f"max(bridge_data_freshness_seconds{{{JOB}}})", "")], size=(4, 4), unit="s",
-                     note="Time since the last backfill or synchronization that succeeded.",
+                     note="Time since the last successful backfill or synchronization.",
                      thresholds=[("green", None), ("orange", 300), ("red", 900)]),
     prometheus_panel("Failed operations", "stat",
                      [(f'sum(rate(bridge_operations_total{{{JOB},outcome="failed"}}[1h])) / sum(rate(bridge_operations_total{{{JOB}}}[1h]))', "")],
@@ -225,21 +225,21 @@ SERVICE_PANELS = [
     prometheus_panel("Unpriced tokens by budget", "timeseries", [(f"max by (budget) (bridge_budget_unpriced_ratio{{{JOB}}})", "{{budget}}")],
                      size=(8, 8), unit="percentunit"),
     prometheus_panel("Tokens without a price", "timeseries", [(f"max by (model) (bridge_unpriced_tokens{{{JOB}}})", "{{model}}")], size=(8, 8),
-                     note="Of the last 7 days, by model."),
+                     note="Over the last 7 days, by model."),
     prometheus_panel("Tokens stored", "timeseries", [(rate("bridge_tokens_stored_total"), "tokens per second")], size=(12, 8)),
     prometheus_panel("Freshness by instance", "timeseries", [(f"bridge_data_freshness_seconds{{{JOB}}}", "{{instance}}")], size=(6, 8), unit="s"),
-    prometheus_panel("Silence of hosts", "timeseries", [(f"max by (host) (bridge_host_silent_seconds{{{JOB}}})", "{{host}}")], size=(6, 8), unit="s",
-                     note="Time since a host of the store was last heard of."),
+    prometheus_panel("Time since hosts were last seen", "timeseries", [(f"max by (host) (bridge_host_silent_seconds{{{JOB}}})", "{{host}}")], size=(6, 8), unit="s",
+                     note="Time since each host of the store was last seen."),
     prometheus_panel("Operations by outcome", "timeseries", [(rate("bridge_operations_total", "outcome"), "{{outcome}}")], size=(8, 8), unit="ops", stacked=True),
-    prometheus_panel("Duration of operations, 99th percentile", "timeseries", [(quantile("bridge_operation_duration_seconds", "operation"), "{{operation}}")], size=(8, 8), unit="s"),
+    prometheus_panel("Operation duration, 99th percentile", "timeseries", [(quantile("bridge_operation_duration_seconds", "operation"), "{{operation}}")], size=(8, 8), unit="s"),
     prometheus_panel("Errors by kind", "timeseries", [(rate("bridge_errors_total", "kind"), "{{kind}}")], size=(8, 8), unit="ops", stacked=True),
-    prometheus_panel("Duration of writes", "timeseries",
+    prometheus_panel("Write duration", "timeseries",
                      [(quantile("bridge_storage_operation_duration_seconds", "call", 0.5), "{{call}}, median"),
                       (quantile("bridge_storage_operation_duration_seconds", "call"), "{{call}}, 99th percentile")], size=(8, 8), unit="s"),
     prometheus_panel("Rows written", "timeseries", [(rate("bridge_rows_written_total", "change"), "{{change}}")], size=(8, 8), stacked=True),
     prometheus_panel("Retries", "timeseries", [(rate("bridge_store_retries_total"), "retries per second")], size=(8, 8)),
     prometheus_panel("HTTP requests", "timeseries", [(rate("bridge_http_requests_total", "route, status"), "{{route}} {{status}}")], size=(12, 8), unit="reqps", stacked=True),
-    prometheus_panel("Duration of HTTP requests, 99th percentile", "timeseries", [(quantile("bridge_http_request_duration_seconds", "route"), "{{route}}")], size=(12, 8), unit="s"),
+    prometheus_panel("HTTP request duration, 99th percentile", "timeseries", [(quantile("bridge_http_request_duration_seconds", "route"), "{{route}}")], size=(12, 8), unit="s"),
     prometheus_panel("Connections", "timeseries",
                      [(f"sum by (state) (bridge_pool_connections{{{JOB}}})", "{{state}}"), (f"sum(bridge_pool_waiting_calls{{{JOB}}})", "waiting calls")], size=(8, 8)),
     prometheus_panel("Cache hits", "timeseries",
@@ -292,7 +292,7 @@ def dashboard(uid, title, note, tags, variables, panels, span):
 def dashboards():
     prefix = {
         "name": "prefix", "label": "Table prefix", "type": "textbox", "query": "", "hide": 0,
-        "current": {"selected": True, "text": "", "value": ""}, "description": "clickhouse.table_prefix of the configuration",
+        "current": {"selected": True, "text": "", "value": ""}, "description": "clickhouse.table_prefix in the configuration",
     }
     job = {
         "name": "job", "label": "Job", "type": "query", "datasource": PROMETHEUS, "definition": "label_values(bridge_health_state, job)",

@@ -220,11 +220,11 @@ pub enum StorageKind {
     #[error("the price list is not stored")]
     UnknownPrices,
     /// The store lacks the capability, or the database's configuration does not allow it.
-    #[error("the store does not support it")]
+    #[error("the store does not support the operation")]
     Unsupported,
     /// A store of an embedder denies the operation by a rule of its own, a quota for instance. The message states the
     /// rule; the HTTP API passes it on to the caller, so it names nothing that the caller may not know.
-    #[error("the store denies it")]
+    #[error("the store denies the operation")]
     Denied,
     /// The database reports another error.
     #[error("the database reports an error")]

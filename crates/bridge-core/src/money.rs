@@ -10,7 +10,7 @@ use crate::InvalidValue;
 const DECIMALS: u32 = 18;
 const DOLLAR: u128 = 10_u128.pow(DECIMALS);
 const INVALID: InvalidValue =
-    InvalidValue::new("amount of money", "be a number with at most 18 digits behind the point");
+    InvalidValue::new("amount of money", "be a number with at most 18 decimal places");
 
 /// An exact amount of dollars, in units of 10^-18: a price per million tokens, a geography factor and a discount
 /// together have no more digits. Up to 1.7 x 10^20 dollars.
@@ -111,7 +111,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// Returns a number of units with this many digits behind the point, the thousands separated.
+/// Returns a number of units with this many decimal places, the thousands separated.
 fn places(units: u128, digits: u32) -> String {
     let scale = 10_u128.pow(digits);
     let whole = (units / scale).to_string();
@@ -131,7 +131,7 @@ fn places(units: u128, digits: u32) -> String {
 impl FromStr for Money {
     type Err = InvalidValue;
 
-    /// Parses an exact amount such as `-0.0375`, up to 18 digits behind the point.
+    /// Parses an exact amount such as `-0.0375`, up to 18 decimal places.
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));

@@ -9,7 +9,7 @@ pub(crate) enum DecimalError {
     TooLarge,
 }
 
-/// Parses a number without an exponent, with at most `decimals` digits behind the point, in units of the last of them.
+/// Parses a number without an exponent, with at most `decimals` decimal places, in units of the last of them.
 pub(crate) fn parse(text: &str, decimals: u32) -> Result<u64, DecimalError> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |positive| (true, positive));
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));

@@ -16,8 +16,8 @@ pub enum PriceError {
     /// It is below 0.
     #[error("it must not be negative")]
     Negative,
-    /// It has more digits behind the point than are kept exactly.
-    #[error("it must have at most {0} digits behind the point")]
+    /// It has more decimal places than are kept exactly.
+    #[error("it must have at most {0} decimal places")]
     TooManyDigits(u32),
     /// It is above what a price, factor or percentage can be.
     #[error("it must be at most {0}")]

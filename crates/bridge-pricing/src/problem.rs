@@ -19,7 +19,7 @@ pub struct Problem {
 #[non_exhaustive]
 pub enum ProblemKind {
     /// Its period ends before it begins, or when it begins.
-    #[error("its period must end after it begins")]
+    #[error("its period must end after it starts")]
     EmptyPeriod,
     /// Another entry has a price of the same name, or a discount on the same prices, at the same time.
     #[error("its period overlaps with that of {0}")]
@@ -45,14 +45,14 @@ pub enum ProblemKind {
     /// The catalog does not have the model or provider that it refers to.
     #[error("the price catalog does not have {0} at that time")]
     Unknown(String),
-    /// The name already has a price of its own.
-    #[error("{0} has a price of its own at that time")]
+    /// The name already has its own price.
+    #[error("{0} has its own price at that time")]
     NameTaken(String),
     /// No stored response has the model.
     #[error("no response has the model {0}")]
     Unused(String),
     /// It lacks prices that those in its place have.
-    #[error("it has no price of {0}, which the prices in its place have")]
+    #[error("it has no price of {0}, which the replaced prices have")]
     Lacking(String),
 }
 

@@ -16,9 +16,9 @@ pub fn advice(error: &BridgeError) -> &'static str {
             }
             ConnectionKind::InvalidUrl => "set clickhouse.url to http://HOST:PORT or https://HOST:PORT",
             ConnectionKind::PoolExhausted => {
-                "raise clickhouse.connection_pool_size, or run fewer operations at once"
+                "raise clickhouse.connection_pool_size, or run fewer operations concurrently"
             }
-            ConnectionKind::CircuitOpen => "restore the database; the circuit breaker closes by itself",
+            ConnectionKind::CircuitOpen => "restore the database; the circuit breaker closes automatically",
             _ => "correct the setting that the cause names",
         },
         BridgeError::Storage { kind, .. } => match kind {
@@ -33,7 +33,7 @@ pub fn advice(error: &BridgeError) -> &'static str {
             StorageKind::Corrupt => "run verify_data_integrity with repair",
             StorageKind::RolledBack => "read the reason in the audit trail, then resume and ingest again",
             StorageKind::Checkpoint => "list the checkpoints and use one of their names, or a new one",
-            StorageKind::UnknownPrices => "use the digest of an answer, or a price list that was put in use",
+            StorageKind::UnknownPrices => "use the digest from an answer, or of a price list that was active",
             StorageKind::Unsupported => "see the message for the setting of the server that would allow it",
             StorageKind::Denied => "see the message for the rule of the store",
             _ => "search the database's log for the correlation id",

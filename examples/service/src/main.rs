@@ -23,16 +23,16 @@ const READERS_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Parser)]
 #[command(name = "token-bridge", version)]
 struct Arguments {
-    /// The settings; `service.toml` in the current folder, if it is there.
+    /// Settings file; `service.toml` in the current folder, if it exists.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The address to listen on, in place of the settings' one.
+    /// Address to listen on, instead of the one in the settings.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Checks the settings, and starts nothing.
+    /// Check the settings, and start nothing.
     #[arg(long)]
     check: bool,
-    /// Prints a unit for the system's service manager, and starts nothing.
+    /// Print a unit for the system's service manager, and start nothing.
     #[arg(long, value_name = "MANAGER", num_args = 0..=1, require_equals = true, default_missing_value = default_manager())]
     install_unit: Option<Manager>,
 }

@@ -71,7 +71,7 @@ impl Relay {
                     // Once: others must not be able to fill the log.
                     if !std::mem::replace(&mut has_refused, true) {
                         let peer = peer.ip().to_canonical();
-                        tracing::warn!(%peer, "refused, as it is not in listen.proxy_addresses; further ones are not logged");
+                        tracing::warn!(%peer, "refused a connection from outside listen.proxy_addresses; further ones are not logged");
                     }
                     continue;
                 }
@@ -138,14 +138,15 @@ mod tests {
 
     /// Starts a relay in front of a server that does this with each connection, and returns the relay's address.
     async fn relay_of<F: Future<Output = ()> + Send + 'static>(
-        serve: impl Fn(TcpStream) -> F + Send + 'static,
+        serve: impl Fn(TcpStream) -> F + Send + Sync + 'static,
     ) -> (Relay, SocketAddr) {
         let [outer, inner] = [0; 2].map(|port| TcpListener::bind(("127.0.0.1", port)));
         let (outer, inner) = (outer.await.unwrap(), inner.await.unwrap());
         let (address, inner_address) = (outer.local_addr().unwrap(), inner.local_addr().unwrap());
         tokio::spawn(async move {
             loop {
-                tokio::spawn(serve(inner.accept().await.unwrap().0));
+                let (stream, _) = inner.accept().await.unwrap();
+                tokio::spawn(serve(stream));
             }
         });
         let entrance = Entrance { acceptor: None, proxy_addresses: Arc::default() };

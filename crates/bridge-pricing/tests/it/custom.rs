@@ -110,7 +110,7 @@ fn each_bad_entry_is_named_with_its_line() {
         problems(&custom),
         [
             "pricing.prices (line 4): its period overlaps with that of pricing.prices (line 3)",
-            "pricing.prices (line 5): its period must end after it begins",
+            "pricing.prices (line 5): its period must end after it starts",
             "pricing.prices (line 6): it must have the prices of input and output in the standard mode",
             "pricing.prices (line 7): it has the prices of one mode and size twice",
             "pricing.prices (line 8): its provider must not be empty",
@@ -136,7 +136,7 @@ fn bad_names_and_discounts_are_named_with_their_line() {
         problems(&custom),
         [
             "pricing.aliases (line 1): the price catalog does not have not-known at that time",
-            "pricing.aliases (line 2): claude-opus-4-5 has a price of its own at that time",
+            "pricing.aliases (line 2): claude-opus-4-5 has its own price at that time",
             "pricing.discounts (line 4): its period overlaps with that of pricing.discounts (line 3)",
             "pricing.discounts (line 5): the price catalog does not have nobody at that time",
         ]
@@ -304,7 +304,7 @@ fn an_own_price_that_lacks_what_it_replaces_is_a_warning() {
     ];
     let custom = CustomPrices { prices, ..Default::default() };
     let lacks = |line, what| {
-        format!("pricing.prices (line {line}): it has no price of {what}, which the prices in its place have")
+        format!("pricing.prices (line {line}): it has no price of {what}, which the replaced prices have")
     };
     assert_eq!(
         texts(&custom.lacking(Catalog::shipped())),

@@ -60,7 +60,7 @@ pub struct HostActivity {
 }
 
 impl HostActivity {
-    /// Returns when the host was last heard of: it read a source, or ended an operation that is on record.
+    /// Returns when the host was last seen: it read a source, or ended an operation that is on record.
     #[must_use]
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.last_read.max(self.last_operation)

@@ -346,23 +346,25 @@ impl BridgeConfig {
         let catalog = self.catalog()?;
         let rows: Vec<_> = catalog.rows().collect();
         if let Err(error) = store.use_prices(&catalog.digest().to_string(), &rows, now).await {
-            tracing::warn!(%error, kind = error.kind(), "the prices cannot be stored; costs are by those that are there");
+            tracing::warn!(%error, kind = error.kind(), "cannot store the price list; costs use the list in the database");
         }
         let custom = self.pricing.custom();
         if custom == CustomPrices::default() {
             return Ok(());
         }
         for problem in custom.lacking(Catalog::shipped()) {
-            tracing::warn!(%problem, "an entry of the prices leaves responses without a price");
+            tracing::warn!(%problem, "a price entry leaves responses without a price");
         }
         match store.breakdown(Dimension::Model, &ResponseFilter::default(), None).await {
             Ok(models) => {
                 let models = models.iter().map(|row| &*row.name).collect();
                 for problem in custom.unused(&catalog, &models) {
-                    tracing::warn!(%problem, "an entry of the prices has no effect yet");
+                    tracing::warn!(%problem, "a price entry has no effect yet");
                 }
             }
-            Err(error) => tracing::warn!(%error, kind = error.kind(), "unused prices are unknown"),
+            Err(error) => {
+                tracing::warn!(%error, kind = error.kind(), "cannot check for unused price entries")
+            }
         }
         Ok(())
     }

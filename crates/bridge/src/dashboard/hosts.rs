@@ -1,4 +1,4 @@
-//! When each host of a store was last heard of.
+//! When each host of a store was last seen.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::DashboardBridgeAdapter;
 /// Time after which the client deletes a transcript. What a host has not stored by then is lost, so it is not waited for.
 const FORGOTTEN: Duration = Duration::from_hours(24 * 30);
 
-/// When a host of the store was last heard of.
+/// When a host of the store was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostFreshness {
@@ -42,7 +42,7 @@ impl HostFreshness {
 }
 
 impl DashboardBridgeAdapter {
-    /// Returns each host of the store and when it was last heard of, by name. Any number of hosts may share a store.
+    /// Returns each host of the store and when it was last seen, by name. Any number of hosts may share a store.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -84,7 +84,7 @@ impl DashboardBridgeAdapter {
     }
 }
 
-/// Returns each host of the store and when it was last heard of, by name.
+/// Returns each host of the store and when it was last seen, by name.
 pub(crate) async fn host_freshness(
     store: &dyn TokenStore,
     now: Timestamp,

@@ -51,7 +51,7 @@ pub(crate) async fn update_projects(ingest: &Ingest) {
             new.projects.clear();
         }
         Err(error) => {
-            tracing::warn!(%error, kind = error.kind(), "current names and worktrees of projects cannot be stored");
+            tracing::warn!(%error, kind = error.kind(), "cannot store current project names and worktrees");
         }
     }
 }
@@ -146,7 +146,7 @@ async fn worktrees(folders: Option<&GitFolders>, projects: Named) -> BTreeMap<Pr
     match tokio::time::timeout(FOLDERS_DEADLINE, tokio::task::spawn_blocking(look)).await {
         Ok(found) => found.unwrap_or_default(),
         Err(_) => {
-            tracing::warn!("folders of projects do not answer: worktrees in them are not recognized");
+            tracing::warn!("project folders do not respond: worktrees in them are not recognized");
             BTreeMap::new()
         }
     }

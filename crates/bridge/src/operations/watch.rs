@@ -292,7 +292,7 @@ impl LiveSync {
         let is_news = |status: &LiveStatus| status.watching != Watching::PollingInstead(reason.clone());
         if is_news(&self.status.get()) {
             let interval = self.options.poll_interval;
-            tracing::warn!(reason, ?interval, "changes of transcripts are not reported, polling instead");
+            tracing::warn!(reason, ?interval, "cannot watch transcripts, polling instead");
         }
         self.status.update(|status| status.watching = Watching::PollingInstead(reason));
     }
@@ -340,7 +340,7 @@ impl LiveSync {
             Ok((source, Ok(()))) => {
                 self.options.source = Some(source);
                 if self.status.get().watching != Watching::Events {
-                    tracing::info!("changes of transcripts are reported");
+                    tracing::info!("watching transcripts");
                 }
                 self.status.update(|status| status.watching = Watching::Events);
             }

@@ -31,7 +31,7 @@ struct HostAnswer {
     silent: bool,
 }
 
-/// When each host was last heard of.
+/// When each host was last seen.
 pub(super) async fn hosts(
     State(web): State<Arc<Web>>,
     Extension(caller): Extension<Caller>,

@@ -175,7 +175,7 @@ impl Web {
 /// | `/api/v1/expiring` | transcripts that the client will delete and that are not stored |
 /// | `/api/v1/blocks` | the blocks by which clients limit usage |
 /// | `/api/v1/budgets` | what is spent of the budgets |
-/// | `/api/v1/hosts` | when each host of the store was last heard of |
+/// | `/api/v1/hosts` | when each host of the store was last seen |
 /// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
 /// | `/api/v1/health` | the states of the health check's probes |

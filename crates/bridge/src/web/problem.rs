@@ -69,13 +69,16 @@ impl ProblemKind {
                 (Code::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed", None)
             }
             Self::OutOfOrder => (Code::CONFLICT, "out-of-order", "Entries are missing", None),
-            Self::Denied => (Code::FORBIDDEN, "denied", "The store denies it", None),
+            Self::Denied => (Code::FORBIDDEN, "denied", "The store denies the operation", None),
             Self::RolledBack => (Code::CONFLICT, "rolled-back", "The store was rolled back", None),
             Self::BodyTooLarge => (Code::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", None),
             Self::TargetTooLong => (Code::URI_TOO_LONG, "target-too-long", "The target is too long", None),
-            Self::UnsupportedMediaType => {
-                (Code::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is of another type", None)
-            }
+            Self::UnsupportedMediaType => (
+                Code::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The media type is not supported",
+                None,
+            ),
             Self::UnknownHost => {
                 (Code::MISDIRECTED_REQUEST, "unknown-host", "The host name is not accepted", None)
             }
@@ -125,7 +128,7 @@ impl Problem {
 
     /// Returns the problem of a body that is longer than this.
     pub(super) fn body_too_large(bytes_max: usize) -> Self {
-        Self::new(ProblemKind::BodyTooLarge, format!("a body may have {bytes_max} bytes here"))
+        Self::new(ProblemKind::BodyTooLarge, format!("the body exceeds {bytes_max} bytes"))
     }
 
     /// Returns the problem of an error of a limiting layer.

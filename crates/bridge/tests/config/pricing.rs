@@ -111,7 +111,7 @@ fn a_bad_entry_is_an_error_with_its_name_and_line() {
         ),
         (
             "    discounts:\n      - {percent: 5, from: 2026-02-01, to: 2026-01-01}\n",
-            "line 4: …discounts[0]: its period must end after it begins",
+            "line 4: …discounts[0]: its period must end after it starts",
         ),
         ("    discounts:\n      - {percent: 105}\n", "line 4: …discounts[0].percent: \"105\" is not allowed"),
         (

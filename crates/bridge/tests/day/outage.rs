@@ -24,7 +24,7 @@ impl Day {
         assert_eq!(last.context().attempts, 0);
         assert!(last.is_retryable(), "{last}");
         assert!(last.to_string().contains("the circuit breaker is open"), "{last}");
-        assert_eq!(bridge::advice(&last), "restore the database; the circuit breaker closes by itself");
+        assert_eq!(bridge::advice(&last), "restore the database; the circuit breaker closes automatically");
 
         let backfill = self.bridge.backfill_historical_data(BackfillOptions::default());
         let error = timeout(DEADLINE, backfill).await.unwrap().unwrap_err();

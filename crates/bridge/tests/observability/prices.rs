@@ -82,7 +82,7 @@ async fn tokens_without_a_price_are_counted_by_model_and_reported_above_their_li
     assert_eq!((setup.tokens("brand-new"), setup.tokens("other")), ((0.0, 12.0), (0.0, 3.0)));
     assert_eq!(probe.state, HealthState::Degraded);
     let expected = "14.3 % of the tokens of the last 7 days have no price, more than 10.00 %: brand-new (unknown_model) since \
-         2026-02-28T00:00:00.000Z and 1 others; add a price to pricing.prices, or newer prices";
+         2026-02-28T00:00:00.000Z and 1 other; add a price to pricing.prices, or update the price list";
     assert_eq!(probe.detail, expected);
 
     // Nothing is left of a model that was not used for a week.

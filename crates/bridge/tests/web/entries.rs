@@ -145,7 +145,7 @@ async fn a_body_over_the_limit_is_refused_whether_announced_or_not() {
         .body(Body::empty());
     for request in [announced.unwrap(), push("/api/v1/sessions/s/entries", LINES, longer)] {
         let problem = send(&service, request).await.of("Problem", 413);
-        assert_eq!(problem["detail"], format!("a body may have {} bytes here", text.len()));
+        assert_eq!(problem["detail"], format!("the body exceeds {} bytes", text.len()));
     }
     assert_eq!(pushed(&service, "", LINES, text).await["tokens"], "40");
 

@@ -47,10 +47,7 @@ pub(super) fn sources(transcripts: &Transcripts) -> Assessment {
     let Some(first) = transcripts.errors.first() else {
         return Assessment::healthy(format!("{files} transcripts are readable"));
     };
-    let more = match transcripts.errors.len() - 1 {
-        0 => String::new(),
-        more => format!(" and {more} others"),
-    };
+    let more = and_others(transcripts.errors.len() - 1);
     let detail =
         format!("{first}{more}; {files} transcripts found; check that sources.paths exist and are readable");
     if files == 0 { Assessment::unhealthy(detail) } else { Assessment::degraded(detail) }
@@ -121,12 +118,9 @@ pub(super) fn hosts(hosts: &[HostFreshness], limit: Duration) -> Assessment {
     let Some(first) = silent.first() else {
         return Assessment::healthy(format!("{} hosts, each seen within {}", hosts.len(), span(limit)));
     };
-    let more = match silent.len() - 1 {
-        0 => String::new(),
-        more => format!(" and {more} others"),
-    };
+    let more = and_others(silent.len() - 1);
     Assessment::degraded(format!(
-        "host {}{more} not seen for {}, longer than {}; find out why its service does not run",
+        "host {}{more} not seen for {}, longer than {}; check why its service is not running",
         first.host,
         span(first.silent_for),
         span(limit)
@@ -147,14 +141,11 @@ pub(super) fn prices(tokens: Option<&PricedTokens>, limit: Option<f64>) -> Asses
     }
     let first = unpriced.first().map_or_else(String::new, |sums| {
         let model = sums.model.as_ref().map_or("no model", |model| model.as_str());
-        let more = match unpriced.len() - 1 {
-            0 => String::new(),
-            more => format!(" and {more} others"),
-        };
+        let more = and_others(unpriced.len() - 1);
         format!(": {} ({}) since {}{more}", Escaped::text(model), sums.reason.name(), sums.since)
     });
     Assessment::degraded(format!(
-        "{detail}, more than {}{first}; add a price to pricing.prices, or newer prices",
+        "{detail}, more than {}{first}; add a price to pricing.prices, or update the price list",
         percent(limit)
     ))
 }
@@ -176,7 +167,7 @@ pub(super) fn pool(status: PoolStatus) -> Assessment {
         Assessment::healthy(detail)
     } else {
         Assessment::degraded(format!(
-            "{detail}; raise clickhouse.connection_pool_size, or run fewer operations at once"
+            "{detail}; raise clickhouse.connection_pool_size, or run fewer operations concurrently"
         ))
     }
 }
@@ -197,7 +188,7 @@ pub(super) fn circuit(state: &CircuitState) -> Assessment {
             Assessment::healthy(format!("closed; the last {failures} attempts did not reach the database"))
         }
         CircuitState::Open(pause) => Assessment::unhealthy(format!(
-            "open: {pause}; restore the database, and the circuit closes by itself"
+            "open: {pause}; restore the database, and the circuit closes automatically"
         )),
         CircuitState::Probing { cause } => {
             Assessment::degraded(format!("probing whether the database is back; last error: {cause}"))
@@ -263,8 +254,17 @@ pub(super) fn budgets(statuses: &[BudgetStatus]) -> Assessment {
         return Assessment::degraded(bad.join("; "));
     }
     let near = of(&[BudgetState::Warning]);
-    let detail = if near.is_empty() { "all budgets are kept".to_owned() } else { near.join("; ") };
+    let detail =
+        if near.is_empty() { "all budgets are within their limits".to_owned() } else { near.join("; ") };
     Assessment::healthy(detail)
+}
+
+fn and_others(number: usize) -> String {
+    match number {
+        0 => String::new(),
+        1 => " and 1 other".to_owned(),
+        _ => format!(" and {number} others"),
+    }
 }
 
 fn percent(share: f64) -> String {

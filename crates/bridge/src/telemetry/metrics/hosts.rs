@@ -15,7 +15,7 @@ use crate::dashboard::hosts::HostFreshness;
 pub(super) struct HostGauges(Mutex<BTreeMap<HostName, Gauge>>);
 
 impl HostGauges {
-    /// Registers the gauge of a bridge's own host; those of others when they are first heard of.
+    /// Registers the gauge of a bridge's own host; those of others when they are first seen.
     pub(super) fn of(own: &HostName) -> Self {
         Self(Mutex::new(BTreeMap::from([(own.clone(), of_host(own))])))
     }

@@ -221,7 +221,7 @@ impl Instruments {
         self.budgets.set(statuses);
     }
 
-    /// Records when hosts were last heard of.
+    /// Records when hosts were last seen.
     pub(crate) fn hosts(&self, hosts: &[HostFreshness]) {
         self.hosts.set(hosts);
     }

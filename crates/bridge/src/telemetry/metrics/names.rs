@@ -83,21 +83,21 @@ metrics! {
     OPERATION_DURATION Histogram "bridge_operation_duration_seconds" Seconds ["operation"] in OPERATION_SECONDS
         "Duration of operations"
     ERRORS Counter "bridge_errors_total" Count ["kind"]
-        "Operations that ended in an error, by its kind"
+        "Operations that ended in an error, by kind"
     STORAGE_DURATION Histogram "bridge_storage_operation_duration_seconds" Seconds ["call"] in WRITE_SECONDS
         "Duration of writes until they are durable, retries included"
     TOKENS_STORED Counter "bridge_tokens_stored_total" Count []
-        "Tokens by which the stored total grew: those of new responses, and what later snapshots added"
+        "Growth of the stored total: tokens of new responses, and tokens added by later snapshots"
     ROWS_WRITTEN Counter "bridge_rows_written_total" Count ["change"]
-        "Rows written: new responses, and those that replaced another version"
+        "Rows written: new responses, and rows that replaced another version"
     FORCED_ROWS Counter "bridge_forced_rows_total" Count []
         "Rows written by force"
     SESSIONS_SYNCHRONIZED Counter "bridge_sessions_synchronized_total" Count ["status"]
         "Sessions checked by a synchronization"
     BACKFILL_PROGRESS Gauge "bridge_backfill_progress_ratio" Percent []
-        "Share of the running or last backfill's bytes that are read, from 0 to 1"
+        "Share of bytes read by the running or last backfill, from 0 to 1"
     DATA_FRESHNESS Gauge "bridge_data_freshness_seconds" Seconds []
-        "Time since the last backfill or synchronization that succeeded; infinite before the first"
+        "Time since the last successful backfill or synchronization; infinite before the first"
     READ_BYTES Counter "bridge_read_bytes_total" Bytes []
         "Bytes of transcripts read"
     READ_LINES Counter "bridge_read_lines_total" Count []
@@ -107,9 +107,9 @@ metrics! {
     CACHE_REQUESTS Counter "bridge_cache_requests_total" Count ["cache", "answer"]
         "Requests to the caches"
     STORE_RETRIES Counter "bridge_store_retries_total" Count []
-        "Attempts of the store after the first"
+        "Retries by the store"
     POOL_CONNECTIONS Gauge "bridge_pool_connections" Count ["state"]
-        "Connections of the pool"
+        "Connections in the pool"
     POOL_WAITING Gauge "bridge_pool_waiting_calls" Count []
         "Calls waiting for a connection"
     CIRCUIT_OPEN Gauge "bridge_store_circuit_open" Count []
@@ -117,31 +117,31 @@ metrics! {
     EXPIRING Gauge "bridge_expiring_transcripts" Count []
         "Transcripts that the client will delete and that are not stored, as of the last search"
     BUDGET_SPENT Gauge "bridge_budget_spent_ratio" Percent ["budget"]
-        "Share of the budget spent in the current period, as of the last health check; NaN if it is not known"
+        "Share of the budget spent in the current period, as of the last health check; NaN if unknown"
     BUDGET_PROJECTED Gauge "bridge_budget_projected_ratio" Percent ["budget"]
-        "Share of the budget spent by the end of the period, if it goes on at its present pace"
+        "Share of the budget that the period will have spent at its end, at the current pace"
     BUDGET_UNPRICED Gauge "bridge_budget_unpriced_ratio" Percent ["budget"]
         "Share of the period's tokens without a price"
     BUDGET_STATE Gauge "bridge_budget_state" Count ["budget"]
-        "State of a budget: 0 ok, 1 not known, 2 warning, 3 exceeded"
+        "State of a budget: 0 ok, 1 unknown, 2 warning, 3 exceeded"
     PRICED_TOKENS Gauge "bridge_priced_tokens" Count ["model"]
         "Tokens of the last 7 days that have a price, as of the last health check"
     UNPRICED_TOKENS Gauge "bridge_unpriced_tokens" Count ["model"]
         "Tokens of the last 7 days that have no price, as of the last health check"
     HOST_SILENT Gauge "bridge_host_silent_seconds" Seconds ["host"]
-        "Time since a host of the store was last heard of, as of the last health check; NaN if it is not known"
+        "Time since a host of the store was last seen, as of the last health check; NaN if unknown"
     HEALTH Gauge "bridge_health_state" Count []
         "Result of the last health check: 0 healthy, 1 degraded, 2 unhealthy"
     OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]
-        "Panics of the embedder's observers, which are caught"
+        "Caught panics in the embedder's observers"
     AUDIT_BUFFERED Gauge "bridge_audit_buffered_records" Count []
-        "Records of the audit waiting for the store, in the spool or in memory"
+        "Audit records waiting for the store, in the spool or in memory"
     AUDIT_SPOOL Gauge "bridge_audit_spool_bytes" Bytes []
-        "Size of the audit's spool"
+        "Size of the audit spool"
     AUDIT_WRITTEN Counter "bridge_audit_written_total" Count []
-        "Records of the audit written"
+        "Audit records written"
     AUDIT_DROPPED Counter "bridge_audit_dropped_total" Count []
-        "Records of the audit dropped because there was no room"
+        "Audit records dropped for lack of space"
     HTTP_REQUESTS Counter "bridge_http_requests_total" Count ["route", "status"]
         "Requests to the HTTP router"
     HTTP_DURATION Histogram "bridge_http_request_duration_seconds" Seconds ["route"] in HTTP_SECONDS

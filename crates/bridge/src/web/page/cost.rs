@@ -97,22 +97,17 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
         (
             "",
             "Without the cache",
-            "at list prices, if tokens of the cache had cost as much as other input",
+            "at list prices, if cached tokens had cost as much as other input",
             cost.without_cache,
         ),
         (
             "−",
             "Cache savings",
-            "what reading from the cache saved, less what writing to it cost more",
+            "saved by cache reads, minus the extra cost of cache writes",
             cost.cache_savings(),
         ),
-        (
-            "=",
-            "List price",
-            "each response at the price of its time, speed, tier, geography and size",
-            cost.list,
-        ),
-        ("−", "Discounts", "of your own configuration", cost.list.saturating_sub(cost.amount)),
+        ("=", "List price", "each response priced by its time, speed, tier, geography and size", cost.list),
+        ("−", "Discounts", "from your configuration", cost.list.saturating_sub(cost.amount)),
     ];
     // All digits: rounded ones need not add up.
     let digits = lines.iter().map(|(.., amount)| decimals(*amount)).max().unwrap_or_default().max(2);
@@ -123,7 +118,7 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
                 @if !cost.is_complete() || metrics.completeness.at_least { span.at-least { "at least " } }
                 span.total.money { (cost.amount) }
             }
-            p.soft { "By the price list " code title=(prices.digest) { (short_digest(&prices.digest)) } ". Later price lists do not change what this one answers." }
+            p.soft { "Priced with list " code title=(prices.digest) { (short_digest(&prices.digest)) } ". Later price lists do not change its results." }
         }
         div.scroll.narrow tabindex="0" role="region" aria-label="Cost" { table.receipt {
             thead { tr { th scope="col" { "Line" } th scope="col" { "US dollars" } } }
@@ -141,7 +136,7 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
     }
 }
 
-/// Returns the number of digits behind the point.
+/// Returns the number of decimal places.
 fn decimals(amount: Money) -> usize {
     amount.exact().split_once('.').map_or(0, |(_, decimals)| decimals.len())
 }
@@ -149,7 +144,7 @@ fn decimals(amount: Money) -> usize {
 fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     html! {
         section.card.narrow {
-            header { h2 { "Without a price, and not in the cost" } }
+            header { h2 { "Unpriced, and not in the cost" } }
             div.scroll tabindex="0" role="region" aria-label="Models without a price" { table.unpriced {
                 thead { tr {
                     th scope="col" { "Model" }

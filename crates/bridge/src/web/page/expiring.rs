@@ -47,7 +47,7 @@ pub(super) fn card(frame: &Frame, checked: &Checked) -> Markup {
         section.card {
             header { h2 { "Transcripts about to be deleted" } }
             @match checked {
-                Err(_) => p.soft { "They cannot be checked now." },
+                Err(_) => p.soft { "They cannot be checked right now." },
                 Ok(expiring) => {
                     table.ranking {
                         thead.visually-hidden { tr { th scope="col" { "Within three days" } th scope="col" { "Transcripts" } } }
@@ -68,8 +68,8 @@ pub(super) fn card(frame: &Frame, checked: &Checked) -> Markup {
                     }
                     p.soft {
                         @match expiring.unstored.is_empty() {
-                            true => "Everything that the client deletes within three days is stored.",
-                            false => "A sync stores them:",
+                            true => "All transcripts that the client will delete within three days are stored.",
+                            false => "A sync will store them:",
                         }
                     }
                     (unstored(frame, &expiring.unstored))

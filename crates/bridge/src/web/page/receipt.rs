@@ -33,7 +33,7 @@ fn content(receipt: &StoreReceipt) -> Markup {
         (
             "−",
             "Repeated",
-            "the same responses again: one for each content block, in resumed sessions, in progress records",
+            "repeats of the same responses: per content block, in resumed sessions, in progress records",
             receipt.repeated,
         ),
     ];

@@ -129,12 +129,12 @@ fn tiles(metrics: &DashboardTokenMetrics, activity: Option<&ActivityFacts>) -> M
             }
             @if let Some(activity) = activity {
                 div {
-                    dt title="Prompts of a person" { "Turns" }
+                    dt title="Prompts by a person" { "Turns" }
                     dd { (Grouped(activity.turns)) }
                     dd.soft { "tool calls: " (Grouped(activity.tool_calls.total())) }
                 }
                 div {
-                    dt title="Without the pauses" { "Active" }
+                    dt title="Pauses excluded" { "Active" }
                     dd { (duration(activity.active_time)) }
                     dd.soft { "limits hit: " (Grouped(activity.limits_hit)) ", errors: " (Grouped(activity.api_errors)) }
                 }

@@ -37,7 +37,7 @@ pub(super) fn card(files: &[SessionFile], zone: &TimeZone) -> Markup {
                     tbody { @for file in files.iter().take(FILES) { (row(file, &axis, zone)) } }
                 }
             }
-            @if files.len() > FILES { p.soft { "and " (Grouped((files.len() - FILES) as u64)) " later ones" } }
+            @if files.len() > FILES { p.soft { "and " (Grouped((files.len() - FILES) as u64)) " more" } }
         }
     }
 }
