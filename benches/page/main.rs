@@ -82,8 +82,8 @@ async fn main() -> Outcome<()> {
             cold.push(time);
             warm.push(get(address, target).await?.0);
             bytes = size;
-            // Longer than answers are shared.
-            tokio::time::sleep(Duration::from_millis(if is_measurement() { 60 } else { 1 })).await;
+            // Longer than answers are shared, the current block among them.
+            tokio::time::sleep(Duration::from_millis(if is_measurement() { 600 } else { 1 })).await;
         }
         let (cold, warm) = (median(&mut cold), median(&mut warm));
         let ratio = cold.as_secs_f64() / bare.as_secs_f64();

@@ -41,6 +41,9 @@ fn axe_finds_nothing_at_any_width_and_theme_and_in_no_state() {
         browser.show_as(width, 900, theme);
         for page in &pages {
             browser.open(page);
+            browser.evaluate(
+                "document.querySelectorAll('details').forEach((details) => details.open = true); 0",
+            );
             browser.evaluate(&axe);
             let violations = browser.evaluate(VIOLATIONS);
             let violations = violations.as_array().unwrap().iter();

@@ -3,7 +3,7 @@
 use bridge::{Clock, SystemClock};
 use bridge_testkit::fixtures::line_at;
 
-use super::{Service, assert_content, browser, sessions};
+use super::{HOSTILE, Service, assert_content, browser, hostile, sessions};
 
 #[test]
 fn what_is_stored_appears_without_a_reload_and_what_is_open_stays_open() {
@@ -95,6 +95,43 @@ fn a_database_that_cannot_be_reached_is_reported_on_each_page() {
     }
     browser.open(&service.url("/status"));
     assert_eq!(browser.evaluate("document.querySelector('h1 .badge').textContent"), "unhealthy");
+}
+
+#[test]
+fn the_filter_form_suggests_the_values_of_the_selected_dimension() {
+    let service = Service::start();
+    let mut rows = sessions(40);
+    rows.extend(hostile());
+    service.put(&rows);
+    let (_profile, mut browser) = browser();
+    browser.open(&service.url("/?range=all"));
+    // Those of the page, of all dimensions, before the form is used.
+    let labels = "[...new Set([...document.querySelectorAll('#filter-values option')].map(({ label }) => label))].join()";
+    let shown = browser.evaluate(labels);
+    assert!(
+        shown.as_str().unwrap().contains("Project,") && shown.as_str().unwrap().contains("Model"),
+        "{shown}"
+    );
+    browser.evaluate("document.querySelector('#filter').open = true; 0");
+    let values = "[...document.querySelector('[name=value]').list.options].map(({ value }) => value)";
+    browser.wait_until(&format!(
+        "{values}.filter((value) => value.startsWith('/home/user/project-')).length === 7"
+    ));
+    browser.evaluate(
+        "const select = document.querySelector('[name=filter]'); select.value = 'model'; \
+         select.dispatchEvent(new Event('change', { bubbles: true })); 0",
+    );
+    let markup = HOSTILE[0];
+    browser.wait_until(&format!(
+        "{values}.includes('claude-opus-4-8') && {values}.includes('{markup}') && !{values}.some((value) => value.startsWith('/home'))"
+    ));
+    // They stay while the page updates.
+    service.put(&sessions(41));
+    browser.wait_until("document.querySelector('main').textContent.includes('45 sessions')");
+    assert_eq!(browser.evaluate(&format!("{values}.includes('gpt-5') && {values}.length <= 50")), true);
+    browser.evaluate("document.querySelector('[name=value]').value = 'gpt-5'; document.querySelector('[name=filter]').value = 'model'; document.querySelector('#filter form').requestSubmit(); 0");
+    browser.wait_until("document.querySelector('.chips bdi')?.textContent === 'gpt-5'");
+    assert_content(&mut browser, &service);
 }
 
 #[test]

@@ -186,9 +186,9 @@ fn estimate(cost: Money, spending: &Spending) -> Option<i128> {
 
 /// The elapsed part of a period, in milliseconds.
 #[derive(Debug, Clone, Copy)]
-struct Elapsed {
-    past: i64,
-    whole: i64,
+pub(crate) struct Elapsed {
+    pub(crate) past: i64,
+    pub(crate) whole: i64,
 }
 
 impl Elapsed {
@@ -197,7 +197,7 @@ impl Elapsed {
     }
 
     /// Returns what the whole period takes at the same pace, rounded down; `None` if nothing of it is over.
-    fn projected(self, spent: BudgetAmount) -> Option<BudgetAmount> {
+    pub(crate) fn projected(self, spent: BudgetAmount) -> Option<BudgetAmount> {
         let (past, whole) = (i128::from(self.past), i128::from(self.whole));
         if past <= 0 {
             return None;

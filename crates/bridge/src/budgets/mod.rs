@@ -7,5 +7,7 @@ mod evaluation;
 mod period;
 
 pub use budget::{Budget, BudgetAmount, Budgets};
+#[cfg(feature = "page")]
+pub(crate) use evaluation::Elapsed;
 pub use evaluation::{BudgetState, BudgetStatus, Spending};
 pub use period::BudgetPeriod;

@@ -80,12 +80,10 @@ impl DashboardBridgeAdapter {
         let limits = self.limits(&query.responses).await?;
         let recorded = recorded(&limits, length);
         let sums = match self.span(&query, length).await? {
-            Some((first, end, digest)) => {
-                // All blocks by one price list, whatever is put in use meanwhile.
-                query.prices = query.prices.or(digest);
+            Some((first, end)) => {
                 let bounds = recorded.iter().flat_map(|window| [window.start, window.end]);
                 let bounds = bounds.filter(|bound| first < *bound && *bound < end).collect();
-                self.step_sums(&query, (first, end), &bounds).await?
+                self.step_sums(&mut query, (first, end), &bounds).await?
             }
             None => BTreeMap::new(),
         };
@@ -125,12 +123,12 @@ impl DashboardBridgeAdapter {
     }
 
     /// Returns the first and the last instant whose responses are read: whole blocks, from a point on that makes the bounds
-    /// independent of the range; and the digest of the price list in use. `None` without any response.
+    /// independent of the range. `None` without any response.
     async fn span(
         &self,
         query: &DashboardQuery,
         length: BlockLength,
-    ) -> Result<Option<(Timestamp, Timestamp, Option<String>)>, BridgeError> {
+    ) -> Result<Option<(Timestamp, Timestamp)>, BridgeError> {
         let mut all = query.clone();
         let range = all.responses.time;
         all.responses.time = TimeRange {
@@ -140,17 +138,23 @@ impl DashboardBridgeAdapter {
             },
             end: range.end.map(|end| end.saturating_add(length.duration())),
         };
-        let data = self.store.dashboard(&filter(&all, Vec::new())).await?;
-        let first = data.totals.first_time.map(hour_of);
-        let end = data.totals.last_time.map(|last| last.saturating_add(Duration::from_millis(1)));
-        let digest = data.priced_by.map(|prices| prices.digest);
-        Ok(first.zip(end).map(|(first, end)| (first, end, digest)))
+        // Short enough to be read by hours at once, whether there are responses or not.
+        if let (Some(start), Some(end)) = (all.responses.time.start, all.responses.time.end)
+            && end.saturating_since(start) < HOUR * (HOURS_PER_READ - 1)
+        {
+            return Ok(Some((hour_of(start), end)));
+        }
+        let totals = self.store.dashboard(&filter(&all, Vec::new())).await?.totals;
+        let first = totals.first_time.map(hour_of);
+        let end = totals.last_time.map(|last| last.saturating_add(Duration::from_millis(1)));
+        Ok(first.zip(end))
     }
 
-    /// Returns the sums of the responses in each hour and between the bounds of recorded windows.
+    /// Returns the sums of the responses in each hour and between the bounds of recorded windows. The query then names the price
+    /// list of the first read: all blocks are priced by one, whatever is put in use meanwhile.
     async fn step_sums(
         &self,
-        query: &DashboardQuery,
+        query: &mut DashboardQuery,
         (first, end): (Timestamp, Timestamp),
         bounds: &BTreeSet<Timestamp>,
     ) -> Result<BTreeMap<Timestamp, UsageSums>, BridgeError> {
@@ -164,6 +168,7 @@ impl DashboardBridgeAdapter {
             let mut part = query.clone();
             part.responses.time = TimeRange { start: Some(start), end: Some(until) };
             let data = self.store.dashboard(&filter(&part, steps.into_iter().collect())).await?;
+            query.prices = query.prices.take().or(data.priced_by.map(|prices| prices.digest));
             let filled = data.trend.into_iter().filter(|step| step.sums.responses > 0);
             sums.extend(filled.map(|step| (step.start, step.sums)));
             start = until;

@@ -179,7 +179,7 @@ impl Web {
 /// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
 /// | `/api/v1/health` | the states of the health check's probes |
-/// | `/`, `/breakdown`, `/sessions`, `/sessions/{id}`, `/receipt`, `/status` | the page, if `with_page` (feature `page`) says so |
+/// | `/`, `/breakdown`, `/sessions`, `/sessions/{id}`, `/receipt`, `/status`, `/suggestions` | the page, if `with_page` (feature `page`) says so |
 ///
 /// With [`with_reader`](WebOptions::with_reader) another bridge reads the stored usage; this one remains the one whose health,
 /// metrics, budgets, sources, hosts and audit are shown.

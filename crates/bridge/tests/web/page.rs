@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use bridge::assignment::AttributionValue;
 use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
 use bridge::web::{PageOptions, router};
 use bridge::{
     BackfillOptions, Clock, EnhancedTokenDatabaseBridge, ManualClock, ModelName, ProjectName, SyncOptions,
 };
-use bridge_testkit::fixtures::{line, now, response};
+use bridge_testkit::fixtures::{line, line_at, now, response};
 use bridge_testkit::proxy::Fault;
 
 use crate::observability::behind_proxy;
@@ -42,7 +43,10 @@ async fn html(page: &Router, target: &str) -> String {
 fn attribute<'a>(html: &'a str, name: &str) -> impl Iterator<Item = String> + 'a {
     let start = format!(" {name}=\"");
     let values: Vec<_> = html.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    values.into_iter().map(|value| value.replace("&amp;", "&").replace("&lt;", "<").replace("&quot;", "\""))
+    values.into_iter().map(|value| {
+        let escapes = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")];
+        escapes.iter().fold(value.to_owned(), |value, (escape, text)| value.replace(escape, text))
+    })
 }
 
 async fn with_hostile_names() -> Router {
@@ -186,6 +190,84 @@ async fn links_stay_below_the_path_that_the_router_is_nested_at() {
     }
 }
 
+/// A page over a history with two responses in the five hours before the clock, which is at midnight, and a line of its own.
+async fn with_block(line: &str, options: PageOptions) -> Router {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [
+        line_at("s", 1, 1_000, "2026-02-28T12:00:00Z"),
+        line_at("s", 2, 2_000, "2026-02-28T21:30:00Z"),
+        line_at("s", 3, 4_000, "2026-02-28T23:00:00Z"),
+        line.to_owned(),
+    ];
+    std::fs::write(folder.path().join("s.jsonl"), lines.concat()).unwrap();
+    let clock = Arc::new(ManualClock::new(now()));
+    let bridge = crate::builder(Arc::new(InMemoryStore::default()), &[folder.path()]).clock(clock).build();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    assert!(bridge.dashboard().use_prices(bridge::pricing::Catalog::shipped()).await.unwrap());
+    router(bridge, fresh().with_page(options))
+}
+
+/// Returns the text of the card of the current block.
+fn block_card(html: &str) -> Option<String> {
+    let (_, card) = html.split_once(r#"<section class="card block-card">"#)?;
+    let card = card.split("</section>").next().unwrap();
+    let texts = card.split('<').map(|part| part.split_once('>').map_or("", |(_, text)| text));
+    let texts: Vec<_> = texts.filter(|text| !text.trim().is_empty()).map(str::trim).collect();
+    Some(texts.join(" ").replace('\u{a0}', " "))
+}
+
+#[tokio::test]
+async fn the_overview_shows_the_current_block_with_its_pace_and_its_end() {
+    let priced = line_at("s", 4, 1_000_000, "2026-02-28T23:30:00Z")
+        .replace(r#""stop_reason""#, r#""model":"claude-sonnet-4-5","stop_reason""#);
+    let page = with_block(&priced, PageOptions::default()).await;
+    // 1,006,000 tokens and $15 in 150 minutes of 270; 6,000 of them have no price.
+    let expected = "Current five-hour block Tokens 1.00 M 3 responses Cost ≥ $15.00 so far \
+                    At this pace 1.81 M ≥ $27.00 by 02:00 Time left 2 h 0 min until 02:00 \
+                    21:00 by rule, as no limit is recorded 02:00";
+    assert_eq!(block_card(&html(&page, "/").await).unwrap(), expected);
+    assert_eq!(block_card(&html(&page, "/?range=all&session=s").await).unwrap(), expected);
+    let elsewhere = "Current five-hour block Tokens 1.00 M 3 responses Cost ≥ $15.00 so far \
+                     At this pace 1.81 M ≥ $27.00 by 07:45 Time left 2 h 0 min until 07:45 \
+                     02:45 by rule, as no limit is recorded 07:45";
+    assert_eq!(block_card(&html(&page, "/?zone=Asia/Kathmandu").await).unwrap(), elsewhere);
+    // Neither a past range nor another session has the present block.
+    assert_eq!(block_card(&html(&page, "/?from=2026-02-28&to=2026-02-28").await), None);
+    assert_eq!(block_card(&html(&page, "/?session!=s").await), None);
+    let hidden = with_block(&priced, PageOptions::default().without_cost()).await;
+    let card = block_card(&html(&hidden, "/").await).unwrap();
+    assert!(card.contains("At this pace 1.81 M by 02:00") && !card.contains('$'), "{card}");
+}
+
+#[tokio::test]
+async fn a_recorded_limit_bounds_the_current_block_and_is_named() {
+    // It resets at 01:20.
+    let limited = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-02-28T23:40:00Z","isApiErrorMessage":true,"error":"rate_limit","quotaLimits":{"status":"rejected","rateLimitType":"five_hour","resetsAt":1772328000},"message":{"id":"msg_limit","model":"<synthetic>","content":[],"usage":{"output_tokens":0}}}"#;
+    let page = with_block(&format!("{limited}\n"), PageOptions::default().without_cost()).await;
+    let card = block_card(&html(&page, "/").await).unwrap();
+    assert!(card.starts_with("Current five-hour block limit hit at 23:40 Tokens 6.00 K"), "{card}");
+    assert!(card.ends_with("1 h 20 min until 01:20 20:20 as the client recorded its limit 01:20"), "{card}");
+}
+
+#[tokio::test]
+async fn developers_have_a_card_if_any_is_recorded() {
+    let store = Arc::new(InMemoryStore::default());
+    store.upsert(&[response("a", 1, 10)], &UpsertOptions::default()).await.unwrap();
+    let page = page_of(bridge_of(store.clone()));
+    assert!(!html(&page, "/?range=all").await.contains("Developers"), "nobody is recorded");
+    let mut row = response("b", 2, 32);
+    row.assignment.developer = AttributionValue::new("dana").ok();
+    store.upsert(&[row], &UpsertOptions::default()).await.unwrap();
+    let overview = html(&page, "/?range=all").await;
+    let (_, card) = overview.split_once("<h2>Developers</h2>").unwrap();
+    let card = card.split("</section>").next().unwrap();
+    for part in
+        [r#"href="/?range=all&amp;developer=dana""#, "<bdi>dana</bdi>", ">32<", "(none)", "by=developer"]
+    {
+        assert!(card.contains(part), "{part} in {card}");
+    }
+}
+
 #[tokio::test]
 async fn an_unchanged_page_is_not_sent_again() {
     let page = page_of(stored().await);
@@ -236,6 +318,79 @@ async fn the_filter_form_narrows_to_a_value_or_to_the_others() {
         let target = format!("/?range=all&filter=session&condition={condition}&value=a");
         let html = html(&page, &target).await;
         assert!(html.contains(&format!(r#"<span class="total">{total}</span>"#)), "{target}: {html}");
+    }
+}
+
+/// Returns the suggested values of a page, each with the dimension that it is labeled with.
+fn suggested(html: &str) -> Vec<(String, Option<String>)> {
+    let (_, list) = html.split_once("<datalist").unwrap_or_else(|| panic!("no suggestions in {html}"));
+    let options = list.split("</datalist>").next().unwrap().split("<option").skip(1);
+    let named = |option: &str, name| attribute(option, name).next();
+    options.map(|option| (named(option, "value").unwrap(), named(option, "label"))).collect()
+}
+
+#[tokio::test]
+async fn the_filter_form_suggests_the_values_that_the_page_shows() {
+    let page = page_of(stored().await);
+    let all = |label: &str, values: &[&str]| -> Vec<_> {
+        values.iter().map(|value| ((*value).to_owned(), Some(label.to_owned()))).collect()
+    };
+    let overview = suggested(&html(&page, "/?range=all").await);
+    for expected in
+        [all("Model", &["m-a", "m-b", "m-c"]), all("Session", &["a", "b", "c"]), all("Project", &["p"])]
+    {
+        assert!(expected.iter().all(|option| overview.contains(option)), "{overview:?}");
+    }
+    for (target, label, values, selected) in [
+        ("/breakdown?range=all&by=model", "Model", &["m-a", "m-b", "m-c"], "model"),
+        ("/sessions?range=all", "Session", &["a", "b", "c"], "session"),
+    ] {
+        let html = html(&page, target).await;
+        assert_eq!(suggested(&html), all(label, values));
+        assert!(html.contains(&format!(r#"<option value="{selected}" selected>"#)), "{html}");
+    }
+}
+
+#[tokio::test]
+async fn the_most_used_values_of_a_dimension_are_suggested_under_the_other_filters() {
+    let page = page_of(stored().await);
+    for (target, values) in [
+        ("/suggestions?range=all&by=model", &["m-a", "m-b", "m-c"][..]),
+        // What is entered replaces a condition on the same dimension.
+        ("/suggestions?range=all&by=model&model=m-b", &["m-a", "m-b", "m-c"]),
+        ("/suggestions?range=all&by=model&session=b&session=c", &["m-b", "m-c"]),
+        ("/suggestions?from=2001-01-01&to=2001-01-02&by=model", &[]),
+    ] {
+        let expected: Vec<_> = values.iter().map(|value| ((*value).to_owned(), None)).collect();
+        assert_eq!(suggested(&html(&page, target).await), expected, "{target}");
+    }
+    assert_eq!(get(&page, "/suggestions?by=mood").await.status, 400);
+}
+
+#[tokio::test]
+async fn suggestions_are_bounded_and_are_text_whatever_they_hold() {
+    let store = Arc::new(InMemoryStore::default());
+    let named = |(key, name): (u128, &str)| {
+        let mut row = response("s", key, 10_000);
+        row.project = Some(ProjectName::new(name).unwrap());
+        row
+    };
+    let many = (100..160).map(|key| {
+        let mut row = response("s", key, 10);
+        row.project = Some(ProjectName::new(format!("project-{key}")).unwrap());
+        row
+    });
+    let rows: Vec<_> = (1..).zip(HOSTILE).map(named).chain(many).collect();
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    let page = page_of(bridge_of(store));
+    for target in ["/suggestions?range=all&by=project", "/breakdown?range=all&by=project"] {
+        let html = html(&page, target).await;
+        assert!(!html.contains("<script>alert") && !html.contains("onload=\"y"), "{html}");
+        assert!(!html.contains('\u{202e}') && !html.contains('\u{1b}'), "{html}");
+        let names: Vec<_> = suggested(&html).into_iter().map(|(name, _)| name).collect();
+        // Two of the 50 hold control characters, which an input cannot show.
+        let shown = [HOSTILE[0], HOSTILE[3]].iter().all(|name| names.iter().any(|known| known == name));
+        assert!(shown && names.len() == 48, "{names:?}");
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) async fn breakdown(page: PageRequest) -> Response {
         let metrics = page.metrics(query.list(dimension.clone(), page.frame.view.groups())).await?;
         Ok(html! {
             h1.visually-hidden { (plural(&dimension)) }
-            (page.frame.controls(&metrics.data_age))
+            (page.frame.controls(&metrics))
             nav.pills.dimensions aria-label="Break down by" {
                 @for other in Dimension::ALL.iter().filter(|other| **other != Dimension::Session) {
                     a href=(page.frame.here(&page.frame.view.broken_down_by(other.clone())))

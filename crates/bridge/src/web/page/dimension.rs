@@ -8,9 +8,10 @@ use super::layout::{Frame, Tab};
 use super::view::Span;
 
 /// The dimensions that the overview shows as cards.
-pub(super) const OVERVIEW_CARDS: [Dimension; 8] = [
+pub(super) const OVERVIEW_CARDS: [Dimension; 9] = [
     Dimension::Project,
     Dimension::Model,
+    Dimension::Developer,
     Dimension::Session,
     Dimension::Branch,
     Dimension::Host,

@@ -8,8 +8,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets::Asset;
 use super::dimension::singular;
+use super::suggestions;
 use super::view::{Condition, Preset, Span, View};
-use crate::dashboard::DataAge;
+use crate::dashboard::DashboardTokenMetrics;
 
 /// An entry of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,8 +146,9 @@ impl Frame {
         }
     }
 
-    /// Returns the controls of the time range and the filters, with the age of the data.
-    pub(super) fn controls(&self, age: &DataAge) -> Markup {
+    /// Returns the controls of the time range and the filters, which suggest the values that the metrics list, with the age
+    /// of the data.
+    pub(super) fn controls(&self, metrics: &DashboardTokenMetrics) -> Markup {
         let view = &self.view;
         html! {
             section.controls aria-label="Filters" {
@@ -166,9 +168,9 @@ impl Frame {
                 }
                 details.custom #filter {
                     summary { "Filter" }
-                    (self.filter_form())
+                    (self.filter_form(metrics))
                 }
-                @if let Some(stored) = age.last_sync {
+                @if let Some(stored) = metrics.data_age.last_sync {
                     p.as-of { span.wide { "Last transcript " } "stored " (relative(stored, &view.zone)) }
                 }
                 @if !view.conditions.is_empty() {
@@ -192,20 +194,29 @@ impl Frame {
         }
     }
 
-    fn filter_form(&self) -> Markup {
+    /// Returns the dimension that the filter form begins with: that of the page's table.
+    fn filter_dimension(&self) -> &Dimension {
+        if self.path == Tab::Sessions.path() { &Dimension::Session } else { &self.view.by }
+    }
+
+    fn filter_form(&self, metrics: &DashboardTokenMetrics) -> Markup {
         html! {
             form method="get" action=(self.target(&self.path)) {
                 @for (name, value) in self.view.hidden(&["offset"]) { input type="hidden" name=(name) value=(value); }
                 label { "Where "
                     select name="filter" {
-                        @for dimension in Dimension::ALL { option value=(dimension) { (singular(dimension)) } }
+                        @for dimension in Dimension::ALL {
+                            option value=(dimension) selected[dimension == self.filter_dimension()] { (singular(dimension)) }
+                        }
                     }
                 }
                 select name="condition" aria-label="Condition" {
                     option value="is" { "is" }
                     option value="is-not" { "is not" }
                 }
-                input type="text" name="value" maxlength="512" aria-label="Value";
+                input type="text" name="value" maxlength=(suggestions::VALUE_LENGTH_MAX) list="filter-values"
+                    autocomplete="off" aria-label="Value";
+                (suggestions::list(self, metrics))
                 button { "Add" }
             }
         }
@@ -251,6 +262,12 @@ pub(super) fn name_of(value: &str) -> String {
 pub(super) fn time(at: Timestamp, zone: &TimeZone) -> Markup {
     let local = zone.local(at);
     html! { time datetime=(at) title=(local) { (to_minutes(&local)) } }
+}
+
+/// Returns a time of the day in the zone.
+pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> Markup {
+    let local = zone.local(at);
+    html! { time datetime=(at) title=(local) { (local.get(11..16).unwrap_or(&local)) } }
 }
 
 /// Returns the date of a time in the zone.

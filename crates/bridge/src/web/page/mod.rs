@@ -2,6 +2,7 @@
 //! charts and keeps it up to date. Its state is in the URL ([`view`]).
 
 mod assets;
+mod block;
 mod breakdown;
 mod budgets;
 mod cards;
@@ -18,6 +19,7 @@ mod session;
 mod session_files;
 mod sessions;
 mod status;
+mod suggestions;
 mod view;
 
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use super::latest::Latest;
 use super::problem::{Problem, ProblemKind};
 use super::response_cache::ResponseCache;
 use super::{Web, WebOptions};
+use crate::blocks::UsageBlock;
 use crate::budgets::BudgetStatus;
 use crate::dashboard::DashboardTokenMetrics;
 
@@ -94,12 +97,17 @@ impl PageOptions {
 /// A check writes to the database and reads the folders of the transcripts.
 const HEALTH_AGE_MAX: Duration = Duration::from_secs(5);
 
+/// The time for which open pages share a block, in times of other answers: its query follows the blocks of a month, and a card of
+/// five hours may be seconds old.
+const BLOCK_TTL_FACTOR: u32 = 10;
+
 /// The values that open pages share.
 #[derive(Debug)]
 pub(super) struct Shared {
     metrics: ResponseCache<String, Result<Arc<DashboardTokenMetrics>, Problem>>,
     /// By actor, so that each is on record.
     budgets: ResponseCache<Option<Actor>, Result<Arc<[BudgetStatus]>, Problem>>,
+    blocks: ResponseCache<String, Result<Option<Arc<UsageBlock>>, Problem>>,
     expiring: Arc<Latest<expiring::Checked>>,
 }
 
@@ -108,6 +116,7 @@ impl Shared {
         Self {
             metrics: ResponseCache::new(options.answer_ttl, options.queries_max),
             budgets: ResponseCache::new(options.answer_ttl, options.queries_max),
+            blocks: ResponseCache::new(options.answer_ttl * BLOCK_TTL_FACTOR, options.queries_max),
             expiring: Arc::default(),
         }
     }
@@ -131,6 +140,7 @@ pub(super) fn routes() -> Router<Arc<Web>> {
         .route("/sessions/{id}", get(session::session))
         .route("/receipt", get(receipt::receipt))
         .route("/status", get(status::status))
+        .route(suggestions::PATH, get(suggestions::suggestions))
         .route("/assets/{file}", get(asset))
 }
 

@@ -1,6 +1,7 @@
 //! Numbers and times as people read them.
 
 use std::fmt::{self, Display};
+use std::time::Duration;
 
 /// Displays an integer with its digits in groups of three: `2,768,012,012`.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +57,16 @@ impl Display for Percent {
 /// Returns the share of a part, 0 of nothing.
 pub(super) fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Displays a duration by its two greatest units.
+pub(super) fn duration(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{} s", time.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use super::layout::{Frame, Tab};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
 use super::view::Span;
-use super::{budgets, cards, cost};
+use super::{block, budgets, cards, cost};
+use crate::blocks::UsageBlock;
 use crate::budgets::BudgetStatus;
 use crate::dashboard::{DashboardTokenMetrics, PreviousPeriod};
 
@@ -25,32 +26,43 @@ pub(super) async fn overview(page: PageRequest) -> Response {
         let query = page.frame.view.trend_query(page.frame.now).with_previous_period();
         let query =
             OVERVIEW_CARDS.into_iter().fold(query, |query, card| query.list(card, GroupPage::top(CARD_ROWS)));
-        let (metrics, budgets) = tokio::try_join!(page.metrics(query), page.budgets())?;
+        let (metrics, budgets, block) =
+            tokio::try_join!(page.metrics(query), page.budgets(), page.current_block())?;
         if metrics.totals.responses == 0 {
             let state = if page.is_store_empty().await? {
                 first_run(&page.frame)
             } else {
                 nothing_found(&page.frame)
             };
-            return Ok(html! { (page.frame.controls(&metrics.data_age)) (state) });
+            return Ok(html! { (page.frame.controls(&metrics)) (state) });
         }
         Ok(html! {
             (expiring::warning(&page.frame, page.latest_expiring().as_ref()))
-            (content(&page, &metrics, &budgets))
+            (content(&page, &metrics, &budgets, block.as_deref()))
         })
     };
     page.respond(Tab::Overview, "Overview", content).await
 }
 
-fn content(page: &PageRequest, metrics: &DashboardTokenMetrics, budgets: &[BudgetStatus]) -> Markup {
+fn content(
+    page: &PageRequest,
+    metrics: &DashboardTokenMetrics,
+    budgets: &[BudgetStatus],
+    block: Option<&UsageBlock>,
+) -> Markup {
     let frame = &page.frame;
     html! {
-        (frame.controls(&metrics.data_age))
+        (frame.controls(metrics))
         div.summary {
             (headline(frame, metrics))
             (tiles(metrics))
         }
-        (budgets::card(budgets, &frame.view.zone, page.shows_cost))
+        @if block.is_some() || !budgets.is_empty() {
+            div.present {
+                (block::card(frame, block))
+                (budgets::card(budgets, &frame.view.zone, page.shows_cost))
+            }
+        }
         (chart::section(frame, metrics))
         div.cards {
             @for dimension in &OVERVIEW_CARDS { (cards::card(frame, dimension, metrics)) }

@@ -1,19 +1,21 @@
 //! A request for a page, and its response.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bridge_core::HealthStatus;
+use bridge_core::{HealthStatus, TimeRange};
 use maud::{Markup, html};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{Frame, Tab};
 use super::view::{Span, View};
 use super::{HEALTH_AGE_MAX, POLICY, expiring};
+use crate::blocks::{BlockLength, UsageBlock};
 use crate::budgets::BudgetStatus;
 use crate::dashboard::{DashboardQuery, DashboardTokenMetrics};
 use crate::web::Web;
@@ -68,7 +70,11 @@ impl FromRequestParts<Arc<Web>> for PageRequest {
 impl PageRequest {
     /// Returns the metrics of a query. Pages that are open at once share those of the same moment.
     pub(super) async fn metrics(&self, query: DashboardQuery) -> Result<Arc<DashboardTokenMetrics>, Problem> {
-        let query = if self.shows_cost { query.with_cost() } else { query };
+        self.counts(if self.shows_cost { query.with_cost() } else { query }).await
+    }
+
+    /// Returns the metrics of a query as they are asked for, without costs.
+    pub(super) async fn counts(&self, query: DashboardQuery) -> Result<Arc<DashboardTokenMetrics>, Problem> {
         // Actors share none, so that each is on record.
         let key = format!("{query:?} {:?}", self.caller.actor);
         let work = async { Ok(Arc::new(self.caller.dashboard().get_dashboard_token_metrics(query).await?)) };
@@ -84,6 +90,26 @@ impl PageRequest {
         }
         let work = async { Ok(dashboard.budgets().await?.into()) };
         self.web.pages.budgets.get(self.caller.actor.clone(), Box::pin(work)).await
+    }
+
+    /// Returns the block of five hours that the present lies in, of the responses that the page's filters admit; `None` if it
+    /// lies in none, or not in the page's range.
+    pub(super) async fn current_block(&self) -> Result<Option<Arc<UsageBlock>>, Problem> {
+        let Frame { view, now, .. } = &self.frame;
+        if !view.span.range(*now, &view.zone).contains(*now) {
+            return Ok(None);
+        }
+        let key = format!("{:?} {:?}", view.conditions, self.caller.actor);
+        let end = now.saturating_add(Duration::from_millis(1));
+        let query = view.with_span(Span::Fixed(TimeRange { start: Some(*now), end: Some(end) })).query(*now);
+        let query = if self.shows_cost { query.with_cost() } else { query };
+        let work = async {
+            let found = self.caller.dashboard().blocks(query, BlockLength::FiveHours).await?;
+            Ok(found.blocks.into_iter().find(|block| block.active).map(Arc::new))
+        };
+        let block = self.web.pages.blocks.get(key, Box::pin(work)).await?;
+        // An answer that is shared may be older than the end of its block.
+        Ok(block.filter(|block| *now < block.end))
     }
 
     /// Returns the last check for transcripts that are about to be deleted, without waiting for one.
@@ -123,6 +149,21 @@ impl PageRequest {
         match content {
             Ok(content) => self.page(StatusCode::OK, &self.frame.document(Some(tab), title, &content)),
             Err(problem) => self.problem(tab, &problem),
+        }
+    }
+
+    /// Returns a part of a page, for the script.
+    pub(super) async fn respond_part(
+        &self,
+        content: impl Future<Output = Result<Markup, Problem>>,
+    ) -> Response {
+        let content = match &self.invalid {
+            Some(problem) => Err(problem.clone()),
+            None => Box::pin(content).await,
+        };
+        match content {
+            Ok(content) => self.page(StatusCode::OK, &content),
+            Err(problem) => problem.into_response(),
         }
     }
 

@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use super::cards::{bar, card};
 use super::dimension::{SESSION_CARDS, detail_of};
 use super::layout::{Frame, Tab, name_of, time};
-use super::number::{Compact, Grouped, Percent, share};
+use super::number::{Compact, Grouped, Percent, duration, share};
 use super::request::PageRequest;
 use super::session_files;
 use super::view::Span;
@@ -189,15 +189,5 @@ fn tools(activity: &ActivityFacts) -> Markup {
                 }
             }
         }
-    }
-}
-
-/// Displays a duration by its two greatest units.
-fn duration(time: Duration) -> String {
-    let minutes = time.as_secs() / 60;
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => format!("{} s", time.as_secs()),
-        (0, minutes) => format!("{minutes} min"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
     }
 }

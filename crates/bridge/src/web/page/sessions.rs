@@ -22,7 +22,7 @@ pub(super) async fn sessions(page: PageRequest) -> Response {
         let notes = notes(&page, &metrics).await?;
         Ok(html! {
             h1.visually-hidden { "Sessions" }
-            (page.frame.controls(&metrics.data_age))
+            (page.frame.controls(&metrics))
             (table(&page.frame, &Dimension::Session, &metrics, |session| notes.get(session).cloned()))
         })
     };

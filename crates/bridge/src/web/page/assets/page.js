@@ -154,6 +154,32 @@ function showAges() {
   });
 }
 
+/* Suggestions of the filter form */
+
+/** Replaces the values that the page shows anyway by the most used ones of the selected dimension. */
+async function suggest() {
+  const [list, select] = [document.getElementById("filter-values"), document.querySelector("#filter [name=filter]")];
+  const dimension = select?.value;
+  if (!list || list.dataset.of === dimension) return;
+  if (list.dataset.of) list.replaceChildren();
+  list.dataset.of = dimension;
+  const url = new URL(list.dataset.values, location.href);
+  url.searchParams.set("by", dimension);
+  try {
+    const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(20000) });
+    if (!response.ok) throw new Error(response.statusText);
+    const received = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (list.dataset.of === dimension) list.replaceChildren(...received.querySelectorAll("option"));
+  } catch {
+    // Asked for again when the form is next used.
+    if (list.dataset.of === dimension) delete list.dataset.of;
+  }
+}
+
+document.addEventListener("toggle", ({ target }) => { if (target.id === "filter" && target.open) suggest(); }, true);
+document.addEventListener("change", ({ target }) => { if (target.matches("#filter [name=filter]")) suggest(); });
+document.addEventListener("focusin", ({ target }) => { if (target.matches("#filter [name=value]")) suggest(); });
+
 /* Updates */
 
 let tag = null;
@@ -208,9 +234,16 @@ function replaceContent(received) {
   const open = [...content.querySelectorAll("details[id]")].map(({ id, open }) => [id, open]);
   const focused = !kept && content.contains(document.activeElement) ? pathOf(document.activeElement, content) : null;
   const scrolled = [...content.querySelectorAll(".scroll")].map(({ scrollLeft, scrollTop }) => [scrollLeft, scrollTop]);
+  const fields = "#filter [name]:not([type=hidden])";
+  const entered = [...content.querySelectorAll(fields)].map(({ name, value }) => [name, value]);
+  const suggested = document.getElementById("filter-values");
   shown = next.innerHTML;
   if (kept) replaceAround(kept, content, counterpart);
   else content.replaceChildren(...next.childNodes);
+  const values = document.getElementById("filter-values");
+  if (suggested?.dataset.of && values !== suggested) values?.replaceWith(suggested);
+  const replaced = [...content.querySelectorAll(fields)];
+  entered.forEach(([name, value]) => { const field = replaced.find((field) => field.name === name); if (field) field.value = value; });
   open.forEach(([id, isOpen]) => { const details = document.getElementById(id); if (details) details.open = isOpen; });
   drawCharts();
   showAges();
