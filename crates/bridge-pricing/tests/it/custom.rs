@@ -156,7 +156,7 @@ fn another_form_of_a_claudes_name_is_the_same_model_in_every_entry() {
     let aliases = vec![alias(form, "claude-haiku-4-5")];
     assert_eq!(
         problems(&CustomPrices { aliases, ..Default::default() }),
-        ["pricing.aliases (line 1): claude-opus-4-6[1m] has a price of its own at that time"]
+        ["pricing.aliases (line 1): claude-opus-4-6[1m] has its own price at that time"]
     );
     let date = "2026-05-01";
     let with = |custom: CustomPrices| Catalog::shipped().with(&custom).unwrap();
