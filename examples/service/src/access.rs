@@ -50,7 +50,7 @@ async fn authenticate(State(gate): State<Arc<Gate>>, request: Request, next: Nex
     }
     gate.refusals.count(presented.is_some());
     let challenge = r#"Basic realm="token usage", charset="UTF-8""#;
-    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)], "a token is needed\n").into_response()
+    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)], "authentication required\n").into_response()
 }
 
 fn admits(presented: &str, token: &str) -> bool {

@@ -1,5 +1,5 @@
-//! A service that keeps a database of token usage in sync with this host's transcripts, and shows it: the page, the HTTP
-//! API, health and metrics.
+//! A service that keeps a database of token usage in sync with this host's transcripts, and shows it: the page, the
+//! HTTP API, health and metrics.
 //!
 //! Run `cargo run --release -p service` and open <http://127.0.0.1:8080>. `service.toml` beside it has the settings.
 //! SIGTERM and Ctrl-C end it within seconds, with exit code 0; 1 means that it failed, 2 that the command line or the
@@ -11,8 +11,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use service::failure::Failure;
 use service::settings::Settings;
-use service::start::{self, Failure};
+use service::start;
 use service::terminal::Terminal;
 use service::{status, unit};
 
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("token-bridge: {failure}");
+            eprintln!("token-bridge: {}", failure.report());
             ExitCode::from(failure.exit_code())
         }
     }
@@ -109,7 +110,7 @@ fn unit_text(manager: Manager, program: &Path, settings: &Settings) -> Result<St
     match manager {
         Manager::Systemd => {
             let user = unit::user(|name| std::env::var(name).ok());
-            let unnamed = || Failure::settings("the environment names no user in USER: the unit needs one");
+            let unnamed = || Failure::settings("USER is not set; the systemd unit needs a user");
             Ok(unit::systemd(program, settings, Some(&user.ok_or_else(unnamed)?)))
         }
         Manager::SystemdUser => Ok(unit::systemd(program, settings, None)),

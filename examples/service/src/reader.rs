@@ -1,6 +1,5 @@
 //! The database connection for everything that is shown: by a user who may only read.
 
-use std::error::Error as _;
 use std::sync::Arc;
 
 use bridge::config::BridgeConfig;
@@ -11,8 +10,8 @@ use bridge::{
     EnhancedTokenDatabaseBridge,
 };
 
+use crate::failure::Failure;
 use crate::settings::Reader;
-use crate::start::Failure;
 
 /// Returns the connection of the settings' reader to a server.
 ///
@@ -22,7 +21,7 @@ use crate::start::Failure;
 pub fn server_options(config: &BridgeConfig, reader: &Reader) -> Result<ClickHouseOptions, Failure> {
     if config.embedded.data_dir.is_some() {
         return Err(Failure::settings(
-            "[reader] is of a server: the embedded engine has a reader of its own",
+            "[reader] applies to a server only; the embedded engine has its own read-only user",
         ));
     }
     // Each of these replaces all credentials of the writer.
@@ -38,10 +37,7 @@ pub fn server_options(config: &BridgeConfig, reader: &Reader) -> Result<ClickHou
 }
 
 fn unreadable(key: &str) -> impl Fn(BridgeError) -> Failure {
-    move |error| {
-        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        Failure::settings(format!("{key} {why}"))
-    }
+    move |error| Failure::settings(error).about(key)
 }
 
 /// Returns a bridge of the reader, if there is one: that of the settings, or of the embedded engine.
@@ -72,16 +68,14 @@ pub async fn reading_bridge(
     }
     let Some(options) = reader else {
         tracing::warn!(
-            "the page is read by the database user who writes; [reader] sets one who may only read"
+            "the page queries the database with the writing user; set [reader] to a read-only one"
         );
         return Ok(None);
     };
     let store = ClickHouseStore::new(options).map_err(Failure::running)?;
     // Now, and not with the first page: the user may be unknown, or lack the role.
-    store.prices_in_use().await.map_err(|error| {
-        let why = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-        Failure::running(format!("[reader] cannot read the database: {why}"))
-    })?;
+    let read = store.prices_in_use().await;
+    read.map_err(|error| Failure::running(error).about("[reader] cannot read the database"))?;
     Ok(Some(bridge_of(config, store)?.build()))
 }
 

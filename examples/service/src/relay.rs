@@ -1,5 +1,5 @@
-//! The relay in front of the service's server where others can reach it: terminates TLS, and refuses peers that are not the
-//! proxy. The bytes are passed on to a port of this machine.
+//! The relay in front of the service's server where others can reach it: terminates TLS, and refuses peers that are not
+//! the proxy. The bytes are passed on to a port of this machine.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -71,7 +71,7 @@ impl Relay {
                     // Once: others must not be able to fill the log.
                     if !std::mem::replace(&mut has_refused, true) {
                         let peer = peer.ip().to_canonical();
-                        tracing::warn!(%peer, "refused a connection from outside listen.proxy_addresses; further ones are not logged");
+                        tracing::warn!(%peer, "connection refused: not in listen.proxy_addresses (logged once)");
                     }
                     continue;
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::start::Failure;
+use crate::failure::Failure;
 
 /// The file of the settings, if none is named.
 const DEFAULT_FILE: &str = "service.toml";
@@ -179,21 +179,21 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A named file that is missing; what is wrong in it, with its line; an address that others can reach, themselves or
-    /// through a proxy, without a token, or without TLS or a proxy of known addresses; a reader without a user.
+    /// A named file that is missing; what is wrong in it, with its line; an address that others can reach, themselves
+    /// or through a proxy, without a token, or without TLS or a proxy of known addresses; a reader without a user.
     pub fn load(file: Option<&Path>, listen: Option<&str>) -> Result<Self, Failure> {
         let is_named = file.is_some();
         let file = file.unwrap_or(Path::new(DEFAULT_FILE));
         let mut settings = match std::fs::read_to_string(file) {
             Ok(text) => {
-                let settings: Self = toml::from_str(&text).map_err(|error| {
-                    Failure::settings(format!("{}: {}", file.display(), error.to_string().trim_end()))
-                })?;
+                // As a text: the error's source has the same text once more, and the file.
+                let settings: Self = toml::from_str(&text)
+                    .map_err(|error| Failure::settings(error.to_string().trim_end()).about(file.display()))?;
                 let absolute = std::path::absolute(file).map_err(Failure::settings)?;
                 Self { file: Some(absolute), ..settings }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => Self::default(),
-            Err(error) => return Err(Failure::settings(format!("{}: {error}", file.display()))),
+            Err(error) => return Err(Failure::settings(error).about(file.display())),
         };
         if let Some(address) = listen {
             address.clone_into(&mut settings.listen.address);
@@ -212,8 +212,7 @@ impl Settings {
     /// The folder cannot be entered.
     pub fn enter_folder(&self) -> Result<(), Failure> {
         let Some(folder) = self.file.as_deref().and_then(Path::parent) else { return Ok(()) };
-        std::env::set_current_dir(folder)
-            .map_err(|error| Failure::settings(format!("{}: {error}", folder.display())))
+        std::env::set_current_dir(folder).map_err(|error| Failure::settings(error).about(folder.display()))
     }
 }
 
@@ -234,7 +233,7 @@ impl Listen {
     fn is_local(&self) -> Result<bool, Failure> {
         let resolved = self.address.to_socket_addrs();
         let addresses: Vec<SocketAddr> = resolved
-            .map_err(|error| Failure::settings(format!("listen.address {:?}: {error}", self.address)))?
+            .map_err(|error| Failure::settings(error).about(format!("listen.address {:?}", self.address)))?
             .collect();
         Ok(!addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback()))
     }
@@ -279,14 +278,11 @@ impl Listen {
     /// The file cannot be read, or holds fewer than 16 characters.
     pub fn token(&self) -> Result<Option<String>, Failure> {
         let Some(file) = &self.token_file else { return Ok(None) };
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::settings(format!("listen.token_file {}: {error}", file.display())))?;
+        let subject = format!("listen.token_file {}", file.display());
+        let text = std::fs::read_to_string(file).map_err(|error| Failure::settings(error).about(&subject))?;
         let token = text.trim();
         if token.len() < 16 {
-            return Err(Failure::settings(format!(
-                "listen.token_file {}: a token has 16 characters or more",
-                file.display()
-            )));
+            return Err(Failure::settings("a token has 16 characters or more").about(subject));
         }
         Ok(Some(token.to_owned()))
     }

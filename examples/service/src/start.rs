@@ -1,6 +1,6 @@
 //! Starting and ending the service.
 
-use std::fmt;
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::access;
+use crate::failure::Failure;
 use crate::reader::{reading_bridge, server_options};
 use crate::relay::{Entrance, Relay};
 use crate::settings::{Listen, Settings};
@@ -26,37 +27,6 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Interval at which the recorder sums up its samples, which pile up between scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Why the service did not start, or did not end well.
-#[derive(Debug)]
-pub struct Failure {
-    message: String,
-    is_of_settings: bool,
-}
-
-impl Failure {
-    /// Returns the failure of wrong settings.
-    pub fn settings(why: impl fmt::Display) -> Self {
-        Self { message: why.to_string(), is_of_settings: true }
-    }
-
-    /// Returns the failure of a service with valid settings.
-    pub fn running(why: impl fmt::Display) -> Self {
-        Self { message: why.to_string(), is_of_settings: false }
-    }
-
-    /// Returns 2 for wrong settings, and 1 for everything else.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        if self.is_of_settings { 2 } else { 1 }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
 
 /// The running service.
 #[derive(Debug)]
@@ -106,14 +76,16 @@ pub async fn start(settings: &Settings, prepared: Prepared) -> Result<Running, F
     let Prepared { token, certificate, config, reader } = prepared;
     // The address first: a second service ends here, before it touches the database.
     let outer = web::listen(&settings.listen.address).await;
-    let outer = outer.map_err(|error| Failure::running(format!("{}: {error}", settings.listen.address)))?;
+    let outer = outer.map_err(|error| Failure::running(error).about(&settings.listen.address))?;
     let address = outer.local_addr().map_err(Failure::running)?;
     let metrics = install_recorder().map_err(Failure::running)?;
     let bridge = config.build().await.map_err(Failure::running)?;
     let reader = reading_bridge(&config, reader).await?;
     let syncing = bridge.keep_in_sync(LiveOptions::events(), |outcome| {
         if let Err(error) = outcome {
-            tracing::warn!(%error, "not synchronized");
+            // An error does not include its cause.
+            let cause = error.source().map(tracing::field::display);
+            tracing::warn!(%error, cause, "synchronization failed");
         }
     });
     let proxy_addresses = settings.listen.proxy_addresses.clone().into();

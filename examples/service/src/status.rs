@@ -74,7 +74,7 @@ fn state_of(status: &LiveStatus) -> String {
     format!("{watching}{failing}")
 }
 
-/// Returns the number with a comma between each three digits.
+/// Returns the number with a comma between each three digits, as `bridge-examples` does.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

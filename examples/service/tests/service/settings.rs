@@ -38,7 +38,7 @@ fn wrong_arguments_and_settings_are_named_and_end_with_2() {
         (&format!("bridge = \"token\"\n{ANY_PORT}"), &[], "token"),
         (&format!("{ANY_PORT}token_file = \"none\""), &[], "none"),
         (&format!("{ANY_PORT}tls = {{ certificate = \"token\", key = \"token\" }}"), &[], "listen.tls token"),
-        ("[reader]\nuser = \"dashboard\"", &[], "the embedded engine has a reader of its own"),
+        ("[reader]\nuser = \"dashboard\"", &[], "the embedded engine has its own read-only user"),
         ("[reader]\npassword_file = \"token\"", &[], "reader.user"),
         ("[reader]\nuser = \"a\"\naccess_token_file = \"token\"", &[], "reader.user"),
         ("[reader]\naccess_token_file = \"token\"\npassword_file = \"token\"", &[], "reader.password_file"),
@@ -102,14 +102,13 @@ fn a_reader_on_a_server_has_credentials_of_its_own() {
     let options = service::reader::server_options(&config, &by_token).unwrap();
     assert!(!options.has_password(), "{options:?}");
     for (unreadable, named) in [
-        (
-            Reader { access_token_file: Some("none".into()), ..by_token.clone() },
-            "reader.access_token_file none",
-        ),
-        (Reader { password_file: Some("none".into()), ..by_password.clone() }, "reader.password_file none"),
+        (Reader { access_token_file: Some("none".into()), ..by_token.clone() }, "reader.access_token_file"),
+        (Reader { password_file: Some("none".into()), ..by_password.clone() }, "reader.password_file"),
     ] {
         let failure = service::reader::server_options(&config, &unreadable).unwrap_err();
-        assert!(failure.exit_code() == 2 && failure.to_string().contains(named), "{failure}");
+        let report = failure.report();
+        assert!(failure.exit_code() == 2 && report.starts_with(named), "{report}");
+        assert!(report.contains("caused by: none: "), "{report}");
     }
 }
 
@@ -120,6 +119,18 @@ fn an_address_in_use_ends_with_1() {
     let output = run("", &["--listen", &address]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && text.contains(&address), "{text}");
+}
+
+#[test]
+fn a_database_that_cannot_be_reached_is_named_with_the_cause() {
+    let (folder, _) = prepare(ANY_PORT);
+    let yaml = "enhanced_token_bridge:\n  clickhouse:\n    url: http://127.0.0.1:1\n    retry_attempts: 1\n";
+    fs::write(folder.path().join("bridge_config.yaml"), yaml).unwrap();
+    let output = command(folder.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let (_, report) = text.split_once("token-bridge: ").unwrap();
+    assert!(report.contains("127.0.0.1") && report.contains("\n  caused by: "), "{text}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! A history that grows under the service, while the engine is killed twice and the network is cut and goes silent. At the end the
-//! database equals a fresh analysis, and the service's memory did not grow.
+//! A history that grows under the service, while the engine is killed twice and the network is cut and goes silent. At
+//! the end the database equals a fresh analysis, and the service's memory did not grow.
 //!
-//! 20 seconds by default; `SOAK_SECONDS=600 cargo test --release -p service --test soak -- --nocapture` for ten minutes.
+//! 20 seconds by default; `SOAK_SECONDS=600 cargo test --release -p service --test soak -- --nocapture` for ten
+//! minutes.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
