@@ -158,8 +158,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Returns the transcripts that the client is about to delete and that this run did not store, for instance because of
-    /// `--since`; none if that cannot be determined. No client deletes the sample.
+    /// Returns the transcripts that the client is about to delete and that this run did not store, for instance because
+    /// of `--since`; none if that cannot be determined. No client deletes the sample.
     async fn expiring(&self) -> ExpiringTranscripts {
         if self.sources.sample {
             return ExpiringTranscripts::default();

@@ -10,6 +10,7 @@ use bridge::{
     AnalysisSummary, BridgeError, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, Escaped,
     ReceiptLine, TimeRange, TokenCounts,
 };
+use bridge_examples::number::counted;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{HumanBytes, HumanCount};
 
@@ -209,8 +210,8 @@ pub(crate) fn expiring(expiring: &ExpiringTranscripts, days: u64) -> String {
     let Some(first) = expiring.unstored.first() else { return String::new() };
     let bytes = expiring.unstored.iter().map(|transcript| transcript.unstored_bytes).sum();
     let mut text = format!(
-        "\nWithin {days} days the client may delete {} transcripts with {} that are not stored, the first on {}:\n",
-        number(expiring.unstored.len() as u64),
+        "\nWithin {days} days the client may delete {} with {} that are not stored, the first on {}:\n",
+        counted(expiring.unstored.len() as u64, "transcript", "transcripts"),
         HumanBytes(bytes),
         first.expires_at.date(),
     );

@@ -13,8 +13,8 @@ const PASSWORD: &str = "ETB_CLICKHOUSE_PASSWORD";
 /// A server in place of the embedded engine. It has no `Debug`, because the URL may hold a password.
 #[derive(clap::Args)]
 pub(crate) struct Server {
-    /// ClickHouse server to use instead: http://USER@HOST:8123/DATABASE. A password in the URL is visible in the process
-    /// list; pass it with --password-file or in ETB_CLICKHOUSE_PASSWORD
+    /// ClickHouse server to use instead: http://USER@HOST:8123/DATABASE. A password in the URL is visible in the
+    /// process list; pass it with --password-file or in ETB_CLICKHOUSE_PASSWORD
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
 

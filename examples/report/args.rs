@@ -16,16 +16,18 @@ use crate::usage_error;
 /// Reads a store (--config, --url or --data-dir), or transcripts directly (--source), which stores nothing. Without
 /// any of them, reads the data of `backfill` if there is some, else the client's own transcripts.
 ///
-/// Exit codes: 0 success, 1 failure or transcripts that could not be read, 2 usage error, 3 to 5 see --check-budget, 130 interrupted, 143 terminated (SIGTERM).
+/// Exit codes: 0 success, 1 failure or transcripts that could not be read, 2 usage error, 3 to 5 see --check-budget,
+/// 130 interrupted, 143 terminated (SIGTERM).
 #[derive(Parser)]
 #[command(name = "report")]
 pub(crate) struct Args {
-    /// hour, day, week or month; block or seven-day, the windows in which clients limit usage; or a dimension: session, project, branch, model, developer, host, skill, …
+    /// hour, day, week or month; block or seven-day, the windows in which clients limit usage; or a dimension: session,
+    /// project, branch, model, developer, host, skill, …
     #[arg(default_value = "day", value_name = "BY")]
     pub(crate) by: Grouping,
 
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) from: ReportSource,
 
     #[command(flatten)]
     pub(crate) filters: Filters,
@@ -50,13 +52,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ORDER", default_value = "tokens")]
     pub(crate) order: Order,
 
-    /// Print the state of the configured budgets instead. Exit codes: 0 all within limits, 3 warning, 4 exceeded, 5 unknown,
-    /// because the store has no prices, or too many tokens have none
+    /// Print the state of the configured budgets instead. Exit codes: 0 all within limits, 3 warning, 4 exceeded,
+    /// 5 unknown, because the store has no prices, or too many tokens have none
     #[arg(long, requires = "config", conflicts_with_all = OPTIONS_OF_ROWS)]
     pub(crate) check_budget: bool,
 
-    /// JSON output of `ccusage claude daily --json` or `tokscale --json` for the same transcripts: print the difference by
-    /// model and by cause instead
+    /// JSON output of `ccusage claude daily --json` or `tokscale --json` for the same transcripts: print the difference
+    /// by model and by cause instead
     #[arg(long, value_name = "FILE", requires = "source", value_parser = usage_error::path_parser(),
         conflicts_with = "check_budget", conflicts_with_all = OPTIONS_OF_ROWS)]
     pub(crate) compare: Option<PathBuf>,
@@ -112,9 +114,9 @@ impl Args {
     }
 }
 
-/// The place that is read. It has no `Debug`, because a URL may hold a password.
+/// The source of the report. It has no `Debug`, because a URL may hold a password.
 #[derive(clap::Args)]
-pub(crate) struct Place {
+pub(crate) struct ReportSource {
     /// Configuration file of the bridge whose store is read
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "data_dir"], value_parser = usage_error::path_parser())]
     pub(crate) config: Option<PathBuf>,
@@ -123,7 +125,8 @@ pub(crate) struct Place {
     #[arg(long, value_name = "DIR", conflicts_with = "url", value_parser = usage_error::path_parser())]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Transcripts to analyze instead of a store: a folder or a file; may be repeated. Uses the settings in --config, if given
+    /// Transcripts to analyze instead of a store: a folder or a file; may be repeated. Uses the settings in --config, if
+    /// given
     #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "data_dir"], value_parser = usage_error::path_parser())]
     pub(crate) source: Vec<PathBuf>,
 

@@ -31,11 +31,14 @@ pub(crate) async fn check(
 /// Returns 0 if all budgets are within their limits, else the code of the worst state: exceeded before unknown.
 fn code(statuses: &[BudgetStatus]) -> u8 {
     let has = |state| statuses.iter().any(|status| status.state == state);
-    match () {
-        () if has(BudgetState::Exceeded) => EXCEEDED,
-        () if has(BudgetState::Unknown) => 5,
-        () if has(BudgetState::Warning) => 3,
-        () => 0,
+    if has(BudgetState::Exceeded) {
+        EXCEEDED
+    } else if has(BudgetState::Unknown) {
+        5
+    } else if has(BudgetState::Warning) {
+        3
+    } else {
+        0
     }
 }
 

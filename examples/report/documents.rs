@@ -248,7 +248,7 @@ mod tests {
         );
         assert!(markdown(&report).contains("| 10 | ≥ $1.23 |"));
         let table = crate::table::text(&report, None);
-        assert!(table.contains("≥: 1 tokens (10 %) have no price and are not in the cost\n"), "{table}");
+        assert!(table.contains("≥: 1 token (10 %) without a price, not in the cost\n"), "{table}");
     }
 
     /// Adds a price list without a price for these tokens of claude-next.
@@ -265,7 +265,7 @@ mod tests {
     fn what_has_no_price_is_named_in_every_form_for_people_and_can_be_repeated_from_json() {
         let mut report = report_of(&["a"]);
         with_unpriced(&mut report, 1);
-        let note = "1 tokens (0.1 %) have no price and are not in the cost: claude-next since 2026-01-31 (the model is not \
+        let note = "1 token (0.1 %) without a price, not in the cost: claude-next since 2026-01-31 (the model is not \
             in the price catalog)";
         let table = crate::table::text(&report, None);
         assert!(table.ends_with(&format!("≥: {note}\n")), "{table}");

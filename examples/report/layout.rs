@@ -2,8 +2,6 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::column::Column;
-
 /// A name is not shortened below this while there is a column to go without.
 const NAME_WIDTH_MIN: usize = 24;
 /// The least width of a name at all.
@@ -13,33 +11,35 @@ const PADDING: usize = 2;
 /// The space between two cells.
 const SEPARATOR: usize = 1;
 
-/// The columns and the width of names.
+/// The columns beside that of the names, and the width of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Layout {
-    pub(crate) columns: Vec<Column>,
+pub(crate) struct Layout<C> {
+    pub(crate) columns: Vec<C>,
     pub(crate) name_width: usize,
 }
 
-impl Layout {
-    /// Returns the layout for names and columns of these widths in a terminal that is this wide; `None` is any width.
+impl<C: Copy + PartialEq> Layout<C> {
+    /// Returns the layout for names and columns of these widths in a terminal that is this wide; `None` is any width. A
+    /// narrow one goes without the dispensable columns, the first one first.
     pub(crate) fn fitting(
         terminal: Option<usize>,
-        columns: &[Column],
+        columns: &[C],
+        dispensable: &[C],
         name_width: usize,
-        width_of: impl Fn(Column) -> usize,
+        width_of: impl Fn(C) -> usize,
     ) -> Self {
         let mut columns = columns.to_vec();
         let Some(terminal) = terminal else { return Self { columns, name_width } };
-        let room = |columns: &[Column]| {
-            let numbers: usize = columns.iter().map(|column| SEPARATOR + width_of(*column) + PADDING).sum();
-            terminal.saturating_sub(numbers + PADDING)
+        let room = |columns: &[C]| {
+            let cells: usize = columns.iter().map(|column| SEPARATOR + width_of(*column) + PADDING).sum();
+            terminal.saturating_sub(cells + PADDING)
         };
         let wanted = name_width.min(NAME_WIDTH_MIN);
-        for column in Column::DISPENSABLE {
+        for column in dispensable {
             if room(&columns) >= wanted {
                 break;
             }
-            columns.retain(|kept| *kept != column);
+            columns.retain(|kept| kept != column);
         }
         let name_width = name_width.min(room(&columns).max(NAME_WIDTH_LEAST));
         Self { columns, name_width }
@@ -78,9 +78,11 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::column::Column;
 
-    fn fitting(terminal: usize, name_width: usize) -> Layout {
-        Layout::fitting(Some(terminal), Column::all(false), name_width, |_| 12)
+    fn fitting(terminal: usize, name_width: usize) -> Layout<Column> {
+        let columns = Column::all(false);
+        Layout::fitting(Some(terminal), columns, &Column::DISPENSABLE, name_width, |_| 12)
     }
 
     #[test]
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_cost_stays_as_long_as_the_total() {
-        let layout = Layout::fitting(Some(30), Column::all(true), 40, |_| 12);
+        let layout = Layout::fitting(Some(30), Column::all(true), &Column::DISPENSABLE, 40, |_| 12);
         assert_eq!(layout.columns, [Column::Total, Column::Cost]);
     }
 

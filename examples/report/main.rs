@@ -16,7 +16,7 @@ mod documents;
 mod grouping;
 mod layout;
 mod notes;
-mod place;
+mod opened;
 mod rows;
 #[path = "../backfill/server.rs"]
 mod server;
@@ -34,7 +34,7 @@ use bridge_examples::{failure, interruption};
 use clap::Parser;
 
 use crate::args::{Args, Format};
-use crate::place::Opened;
+use crate::opened::Opened;
 use crate::rows::Report;
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(run(&args));
     interruption::end(runtime, Duration::from_secs(2));
-    args.place.server.warn_of_visible_password();
+    args.from.server.warn_of_visible_password();
     match outcome {
         Ok(code) => code,
         Err(error) => failure::report(&*error),
@@ -59,7 +59,7 @@ async fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     // Before an engine is started for nothing.
     args.filters.time(&args.zone())?;
     let mut signals = Signals::listen()?;
-    let opened = signals.during(Opened::new(&args.place)).await?;
+    let opened = signals.during(Opened::new(&args.from)).await?;
     let outcome = signals.during(print(args, &opened)).await;
     audit_flush::flush_before_exit(&opened.bridge).await;
     outcome
@@ -78,8 +78,8 @@ async fn print(args: &Args, opened: &Opened) -> Result<ExitCode, Box<dyn Error>>
     }
 }
 
-/// Returns the exit code of a report, or of the budgets' states. What could not be read makes it a failure, unless a budget is
-/// exceeded even without it.
+/// Returns the exit code of a report, or of the budgets' states. What could not be read makes it a failure, unless a
+/// budget is exceeded even without it.
 fn exit_code(code: u8, is_incomplete: bool) -> ExitCode {
     let is_failure = is_incomplete && code != budget::EXCEEDED;
     ExitCode::from(if is_failure { 1 } else { code })
@@ -118,7 +118,7 @@ mod tests {
         let args = Args::parse_from(std::iter::once("report").chain(arguments.split(' ')));
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let report = runtime.block_on(async {
-            let mut opened = Opened::new(&args.place).await.unwrap();
+            let mut opened = Opened::new(&args.from).await.unwrap();
             opened.name = opened.name.replace(" sample", " examples/sample");
             Report::read(&args, &opened).await.unwrap()
         });

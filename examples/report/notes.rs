@@ -1,7 +1,7 @@
 //! Notes below a report for people.
 
 use bridge::TREND_BUCKETS_MAX;
-use bridge_examples::number::number;
+use bridge_examples::number::{counted, number};
 
 use crate::rows::Report;
 
@@ -36,8 +36,8 @@ fn unfinished(report: &Report) -> Option<String> {
 fn unpriced(report: &Report) -> Option<String> {
     let cost = report.totals.cost.filter(|cost| cost.unpriced_tokens > 0)?;
     let mut note = format!(
-        "≥: {} tokens ({}) have no price and are not in the cost",
-        number(cost.unpriced_tokens),
+        "≥: {} ({}) without a price, not in the cost",
+        counted(cost.unpriced_tokens, "token", "tokens"),
         cost.unpriced_percent()
     );
     let sums = report.priced_by.iter().flat_map(|prices| &prices.unpriced);

@@ -13,7 +13,7 @@ use crate::args::{Args, Order};
 use crate::column::Column;
 use crate::condition::narrowed;
 use crate::grouping::Grouping;
-use crate::place::Opened;
+use crate::opened::Opened;
 use crate::table::shown;
 
 /// A row.
@@ -37,8 +37,8 @@ pub(crate) struct BlockFacts {
 }
 
 impl Row {
-    /// Returns the name for people, escaped; of a block with whether it still runs, and where its bounds come from unless it is
-    /// the rule.
+    /// Returns the name for people, escaped; of a block with whether it still runs, and where its bounds come from
+    /// unless it is the rule.
     pub(crate) fn label(&self) -> String {
         let Some(block) = self.block else { return shown(&self.name) };
         let recorded = if block.source == BlockSource::Recorded { ", as recorded" } else { "" };
@@ -59,7 +59,7 @@ pub(crate) struct Others {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Report {
     /// The store or the folders that were read.
-    pub(crate) place: String,
+    pub(crate) source: String,
     pub(crate) by: Grouping,
     /// The key that was asked for. There may be too many steps of it.
     pub(crate) asked: Grouping,
@@ -96,13 +96,13 @@ impl Report {
             Grouping::Block(length) => of_blocks(args, &dashboard, query, length).await?,
             _ => of_groups(args, &dashboard, query).await?,
         };
-        Ok(Self { place: opened.name.clone(), is_incomplete: opened.is_incomplete, ..report })
+        Ok(Self { source: opened.name.clone(), is_incomplete: opened.is_incomplete, ..report })
     }
 
     /// Returns a report of nothing.
     fn empty(by: Grouping, zone: TimeZone, range: TimeRange) -> Self {
         Self {
-            place: String::new(),
+            source: String::new(),
             asked: by.clone(),
             by,
             zone,
@@ -233,7 +233,7 @@ pub(crate) mod tests {
         let mut totals = UsageSums::default();
         names.iter().for_each(|_| totals.add(&sums));
         Report {
-            place: "a store".to_owned(),
+            source: "a store".to_owned(),
             rows: names.iter().map(row).collect(),
             totals,
             ..Report::empty(Grouping::By(Dimension::Project), TimeZone::UTC, TimeRange::ALL)

@@ -29,7 +29,8 @@ pub(crate) fn text(report: &Report, width: Option<usize>) -> String {
         let cells = lines.iter().map(|line| line.cell(column).width());
         cells.chain([column.title().width()]).max().unwrap_or(0)
     };
-    let layout = Layout::fitting(width, report.columns(), names.max().unwrap_or(0), width_of);
+    let name_width = names.max().unwrap_or(0);
+    let layout = Layout::fitting(width, report.columns(), &Column::DISPENSABLE, name_width, width_of);
     let mut table = Table::new();
     let titles = layout.columns.iter().map(|column| column.title().to_owned());
     table.load_style(STYLE).set_header(std::iter::once(shortened(&header, layout.name_width)).chain(titles));
@@ -41,7 +42,7 @@ pub(crate) fn text(report: &Report, width: Option<usize>) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let body: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    format!("{}\n\n{}\n{}", Escaped::text(&report.place), body.join("\n"), notes(report, width))
+    format!("{}\n\n{}\n{}", Escaped::text(&report.source), body.join("\n"), notes(report, width))
 }
 
 fn header(report: &Report) -> String {

@@ -98,7 +98,8 @@ impl ModelComparison {
         self.other_cost.saturating_sub(explained)
     }
 
-    /// Returns the causes of that money, without what is nothing but rounding. There are none if tokens are unexplained.
+    /// Returns the causes of that money, without what is nothing but rounding. There are none if tokens are
+    /// unexplained.
     pub(crate) fn price_causes(&self) -> Vec<(PriceCause, Money)> {
         let difference = self.unexplained_money();
         if self.unexplained_tokens() != 0 {
@@ -114,10 +115,10 @@ impl ModelComparison {
     }
 
     fn rest_cause(&self) -> PriceCause {
-        match () {
-            () if self.own_never_priced > 0 => PriceCause::NoPriceHere(self.own_never_priced),
-            () => self.left_out().map_or(PriceCause::Price, PriceCause::LeftOut),
+        if self.own_never_priced > 0 {
+            return PriceCause::NoPriceHere(self.own_never_priced);
         }
+        self.left_out().map_or(PriceCause::Price, PriceCause::LeftOut)
     }
 
     /// Returns the factor without which the prices here give the other counter's cost.
@@ -146,51 +147,75 @@ impl Comparison {
     /// Compares the responses counted here with what the counter reads and with the figures that it states.
     pub(crate) fn new(catalog: &Catalog, own: &[ResponseUsage], read: &Read, figures: &OtherFigures) -> Self {
         let prices = Prices::new(catalog);
-        let mut models: BTreeMap<String, ModelComparison> = BTreeMap::new();
-        for (model, stated) in &figures.models {
-            let model = models.entry(model.clone()).or_default();
+        let mut comparison = Self { counter: figures.counter, models: BTreeMap::new() };
+        for (name, stated) in &figures.models {
+            let model = comparison.model(name.clone());
             (model.other_tokens, model.other_cost) = (stated.counts.total(), stated.cost);
         }
-        let mut counted: HashMap<ResponseKey, Vec<&Counted>> = HashMap::new();
-        let mut without_key = Vec::new();
-        for response in &read.counted {
-            match response.key {
-                Some(key) => counted.entry(key).or_default().push(response),
-                None => without_key.push(response),
-            }
-        }
+        let (mut counted, without_key) = group_by_key(&read.counted);
         for row in own {
-            let model = models.entry(name_of(row.model.as_ref().map(|model| model.as_str()))).or_default();
-            model.add_own(&prices, row);
             let theirs = counted.remove(&row.key).unwrap_or_default();
-            let name = name_of(row.model.as_ref().map(|model| model.as_str()));
-            let (theirs, moved): (Vec<_>, Vec<_>) =
-                theirs.into_iter().partition(|other| name_of(other.model.as_deref()) == name);
-            if theirs.is_empty() && !moved.is_empty() {
-                model.move_away(&prices, row);
-                for other in moved {
-                    let name = other.model.as_deref().unwrap_or_default();
-                    let renamed = ResponseUsage { model: ModelName::new(name).ok(), ..row.clone() };
-                    let cost = prices.cost(&renamed, other.counts).amount();
-                    let tokens = i128::from(other.counts.total());
-                    let model = models.entry(canonical(name)).or_default();
-                    model.add(Cause::OtherModel, tokens, cost);
-                    model.add_without(&prices, &renamed, other.counts);
-                }
-                continue;
-            }
-            let theirs: Vec<_> = theirs.into_iter().chain(moved).collect();
-            model.add_causes(&prices, row, &theirs, read.seen.get(&row.key));
+            comparison.compare(&prices, row, theirs, read.seen.get(&row.key));
         }
         for response in counted.into_values().flatten().chain(without_key) {
-            let model = models.entry(name_of(response.model.as_deref())).or_default();
             let tokens = i128::from(response.counts.total());
-            model.causes.entry(Cause::NotHere).or_default().add(tokens, Money::ZERO);
+            comparison.model(name_of(response.model.as_deref())).add(Cause::NotHere, tokens, Money::ZERO);
         }
         let has_effect = |effect: &Effect| effect.tokens != 0 || !is_nothing(effect.money);
-        models.values_mut().for_each(|model| model.causes.retain(|_, effect| has_effect(effect)));
-        Self { counter: figures.counter, models }
+        for model in comparison.models.values_mut() {
+            model.causes.retain(|_, effect| has_effect(effect));
+        }
+        comparison
     }
+
+    fn model(&mut self, name: String) -> &mut ModelComparison {
+        self.models.entry(name).or_default()
+    }
+
+    /// Adds the comparison of one response, of which the counter has these entries.
+    fn compare(
+        &mut self,
+        prices: &Prices<'_>,
+        row: &ResponseUsage,
+        theirs: Vec<&Counted>,
+        seen: Option<&Seen>,
+    ) {
+        let name = name_of(row.model.as_ref().map(|model| model.as_str()));
+        let (same, moved): (Vec<_>, Vec<_>) =
+            theirs.into_iter().partition(|other| name_of(other.model.as_deref()) == name);
+        let model = self.model(name);
+        model.add_own(prices, row);
+        if !same.is_empty() || moved.is_empty() {
+            return model.add_causes(prices, row, &[same, moved].concat(), seen);
+        }
+        model.move_away(prices, row);
+        for other in moved {
+            self.add_moved(prices, row, other);
+        }
+    }
+
+    /// Adds an entry of a response that the counter has under another model's name.
+    fn add_moved(&mut self, prices: &Prices<'_>, row: &ResponseUsage, other: &Counted) {
+        let name = other.model.as_deref().unwrap_or_default();
+        let renamed = ResponseUsage { model: ModelName::new(name).ok(), ..row.clone() };
+        let cost = prices.cost(&renamed, other.counts).amount();
+        let model = self.model(canonical(name));
+        model.add(Cause::OtherModel, i128::from(other.counts.total()), cost);
+        model.add_without(prices, &renamed, other.counts);
+    }
+}
+
+/// Groups the counter's responses by their key, and returns those without one apart.
+fn group_by_key(counted: &[Counted]) -> (HashMap<ResponseKey, Vec<&Counted>>, Vec<&Counted>) {
+    let mut groups: HashMap<ResponseKey, Vec<&Counted>> = HashMap::new();
+    let mut without_key = Vec::new();
+    for response in counted {
+        match response.key {
+            Some(key) => groups.entry(key).or_default().push(response),
+            None => without_key.push(response),
+        }
+    }
+    (groups, without_key)
 }
 
 fn name_of(model: Option<&str>) -> String {

@@ -40,8 +40,8 @@ pub(super) fn json(comparison: &Comparison) -> Value {
     })
 }
 
-/// Formats one table: for each model what is counted here, each cause of a difference, and what the counter states. From the
-/// first to the last but one the tokens and the dollars of a model add up to the last.
+/// Formats one table: for each model what is counted here, each cause of a difference, and what the counter states.
+/// From the first to the last but one the tokens and the dollars of a model add up to the last.
 pub(super) fn csv(comparison: &Comparison) -> String {
     let header = ["model", "item", "responses", "tokens", "usd", "unpriced_tokens"].map(str::to_owned);
     let mut lines = vec![csv_line(header.into_iter())];

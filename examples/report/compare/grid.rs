@@ -6,17 +6,11 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle
 use unicode_width::UnicodeWidthStr;
 
 use crate::documents::markdown_text;
-use crate::layout::shortened;
+use crate::layout::{Layout, shortened};
 
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
-/// The first column is not made narrower than this while there is a column to go without.
-const TEXT_WIDTH_MIN: usize = 24;
-/// The least width of the first column at all.
-const TEXT_WIDTH_LEAST: usize = 10;
 /// The greatest width of another column in a terminal. Names of models come from transcripts.
 const CELL_WIDTH_MAX: usize = 28;
-/// The space around a cell and to the next one.
-const SPACE: usize = 3;
 
 /// Rows of texts, the first of which is a name or a sentence, and the others amounts.
 pub(super) struct Grid {
@@ -29,12 +23,14 @@ pub(super) struct Grid {
 impl Grid {
     /// Formats the table for a terminal of this width.
     pub(super) fn table(&self, width: Option<usize>) -> String {
-        let (columns, text_width) = self.layout(width);
-        let cell = |row: &Vec<String>, at: usize| match (at, width) {
-            (0, _) | (_, None) => row[at].clone(),
-            _ => shortened(&row[at], CELL_WIDTH_MAX),
+        let Layout { columns, name_width } = self.layout(width);
+        let cell = |row: &Vec<String>, at: usize| match width {
+            Some(_) => shortened(&row[at], CELL_WIDTH_MAX),
+            None => row[at].clone(),
         };
-        let shown = |row: &Vec<String>| columns.iter().map(|at| cell(row, *at)).collect::<Vec<_>>();
+        let shown = |row: &Vec<String>| -> Vec<_> {
+            std::iter::once(row[0].clone()).chain(columns.iter().map(|at| cell(row, *at))).collect()
+        };
         let mut table = Table::new();
         table.load_style(STYLE).set_header(shown(&self.header));
         for row in &self.rows {
@@ -44,36 +40,23 @@ impl Grid {
             column.set_cell_alignment(CellAlignment::Right);
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
-        if let (Some(text_width), Some(text)) = (text_width, table.column_mut(0)) {
-            let cell = u16::try_from(text_width.saturating_add(2)).unwrap_or(u16::MAX);
+        if let (Some(_), Some(text)) = (width, table.column_mut(0)) {
+            let cell = u16::try_from(name_width.saturating_add(2)).unwrap_or(u16::MAX);
             text.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(cell)));
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::MAX);
         }
         table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Returns the columns that fit this width, and the width that they leave for the first one.
-    fn layout(&self, width: Option<usize>) -> (Vec<usize>, Option<usize>) {
-        let mut columns: Vec<_> = (0..self.header.len()).collect();
-        let Some(width) = width else { return (columns, None) };
-        let width_of = |at: usize| {
+    /// Returns the columns of amounts that fit this width, and the width that they leave for the first one.
+    fn layout(&self, width: Option<usize>) -> Layout<usize> {
+        let widest = |at: usize| {
             let cells = self.rows.iter().map(|row| row[at].width());
-            let widest = cells.chain([self.header[at].width()]).max().unwrap_or(0);
-            if at == 0 { widest } else { widest.min(CELL_WIDTH_MAX) }
+            cells.chain([self.header[at].width()]).max().unwrap_or(0)
         };
-        let room = |columns: &[usize]| {
-            let amounts: usize = columns[1..].iter().map(|at| width_of(*at) + SPACE).sum();
-            width.saturating_sub(amounts + 2)
-        };
-        let wanted = width_of(0).min(TEXT_WIDTH_MIN);
-        for column in self.dispensable {
-            if room(&columns) >= wanted {
-                break;
-            }
-            columns.retain(|kept| kept != column);
-        }
-        let text_width = room(&columns).max(TEXT_WIDTH_LEAST);
-        (columns, Some(text_width))
+        let amounts: Vec<_> = (1..self.header.len()).collect();
+        let width_of = |at| widest(at).min(CELL_WIDTH_MAX);
+        Layout::fitting(width, &amounts, self.dispensable, widest(0), width_of)
     }
 
     pub(super) fn markdown(&self) -> String {

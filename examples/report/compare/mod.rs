@@ -19,7 +19,7 @@ use std::path::Path;
 use bridge::{BackfillOptions, ResponseUsage};
 
 use crate::args::Format;
-use crate::place::Opened;
+use crate::opened::Opened;
 
 /// Compares the opened transcripts with the figures in this file, and formats the difference.
 pub(crate) async fn compare(opened: &Opened, file: &Path, format: Format) -> Result<String, Box<dyn Error>> {
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(found["unexplained_tokens"], "1000000");
         assert_eq!(found["price_causes"], json!([]));
         let found = compared(&[line(1, 1)], &ccusage(1, 75.0));
-        assert_eq!(found["price_causes"], json!([{"cause": "another price", "usd": "50"}]));
+        assert_eq!(found["price_causes"], json!([{"cause": "different price", "usd": "50"}]));
     }
 
     #[test]
@@ -134,11 +134,11 @@ mod tests {
         };
         // The model's prices begin on 2025-11-01: $25 for a million tokens of output.
         let lines = [at(1, "2025-10-01T12:00:00Z"), at(2, "2026-01-31T12:00:00Z")];
-        let yet = "no price here for 1,000,000 tokens at their time; at the model's first price";
+        let yet = "no price for 1,000,000 tokens at that date; valued at the model's first price";
         let found = compared(&lines, &ccusage(2, 50.0));
         assert_eq!(found["price_causes"], json!([{"cause": yet, "usd": "25"}]), "{found:#}");
         let found = compared(&lines, &ccusage(2, 60.0));
-        let another = json!({"cause": "another price", "usd": "10"});
+        let another = json!({"cause": "different price", "usd": "10"});
         assert_eq!(found["price_causes"], json!([{"cause": yet, "usd": "25"}, another]));
         // A response that the counter does not have, either.
         let found = compared(&lines, &ccusage(1, 25.0));

@@ -35,8 +35,9 @@ pub(crate) struct Counted {
     sidechain: bool,
 }
 
-/// What `ccusage` and `tokscale` take for one response: a message and its request; without a request, the session and the time.
-type Place = (String, Option<String>, Option<(String, String)>);
+/// What `ccusage` and `tokscale` take for one response: a message and its request; without a request, the session and
+/// the time.
+type DedupKey = (String, Option<String>, Option<(String, String)>);
 
 /// What is known of the transcripts.
 #[derive(Debug, Default)]
@@ -44,7 +45,7 @@ pub(crate) struct Read {
     pub(crate) counted: Vec<Counted>,
     pub(crate) seen: HashMap<ResponseKey, Seen>,
     /// The places in `counted`, by what the counter takes for one response.
-    places: HashMap<Place, usize>,
+    places: HashMap<DedupKey, usize>,
     /// The same by message and session, for sidechains that repeat a message with another request.
     replays: HashMap<(String, String), Vec<usize>>,
 }

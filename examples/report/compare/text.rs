@@ -100,7 +100,7 @@ pub(super) fn describe(cause: Cause, other: Counter) -> String {
         Cause::Iteration(origin) => {
             format!("{origin}: iterations that {other} does not read", origin = origin.name())
         }
-        Cause::Raised => format!("iterations say more than the top level, which {other} takes"),
+        Cause::Raised => format!("iterations exceed the top-level count that {other} uses"),
         Cause::NestedOnly => format!("only in progress records, which {other} does not read"),
         Cause::Skipped(Skip::Null) => format!("a field is null, and {other} skips the line"),
         Cause::Skipped(Skip::RepeatedName) => {
@@ -108,7 +108,7 @@ pub(super) fn describe(cause: Cause, other: Counter) -> String {
         }
         Cause::Skipped(Skip::Spaces) => format!("the JSON has spaces, and {other} skips the line"),
         Cause::OtherModel => format!("{other} takes a snapshot that names another model"),
-        Cause::Unreadable => format!("no line of the response is plain JSON that {other} reads"),
+        Cause::Unreadable => format!("{other} cannot parse any line of the response"),
         Cause::OtherSnapshot => format!("{other} takes another snapshot of the response"),
         Cause::Repeated => format!("{other} counts the response again, for another request or session"),
         Cause::NotHere => "not counted here".to_owned(),
@@ -119,7 +119,7 @@ pub(super) fn describe_price(cause: PriceCause, other: Counter) -> String {
     match cause {
         PriceCause::NoPriceThere => format!("{other} states no cost"),
         PriceCause::NoPriceYet(tokens) => {
-            format!("no price here for {} tokens at their time; at the model's first price", number(tokens))
+            format!("no price for {} tokens at that date; valued at the model's first price", number(tokens))
         }
         PriceCause::NoPriceHere(tokens) => format!("no price here for {} tokens", number(tokens)),
         PriceCause::LeftOut(factor) => match factor {
@@ -133,6 +133,6 @@ pub(super) fn describe_price(cause: PriceCause, other: Counter) -> String {
             PriceFactor::Size => format!("{other} prices large requests like small ones"),
             PriceFactor::Discount => format!("{other} prices without the discounts"),
         },
-        PriceCause::Price => "another price".to_owned(),
+        PriceCause::Price => "different price".to_owned(),
     }
 }

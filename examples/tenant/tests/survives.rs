@@ -135,7 +135,8 @@ fn write_transcripts(folder: &Path, done: &AtomicBool) {
     }
 }
 
-/// Pushes responses and keeps them in a transcript that the service does not see. What is not acknowledged is pushed again.
+/// Pushes responses and keeps them in a transcript that the service does not see. What is not acknowledged is pushed
+/// again.
 fn push_entries(kept: &Path, address: &Mutex<SocketAddr>, acknowledged: &AtomicU64, done: &AtomicBool) {
     let mut file = File::create(kept).expect("a transcript");
     let mut next = 0;

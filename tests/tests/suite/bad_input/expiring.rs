@@ -24,7 +24,7 @@ fn what_will_be_deleted_and_is_not_stored_is_reported_at_the_end() {
         done
     };
     let text = run(28, &[]).stdout;
-    assert!(text.contains("\nWithin 7 days the client may delete 1 transcripts with"), "{text}");
+    assert!(text.contains("\nWithin 7 days the client may delete 1 transcript with"), "{text}");
     assert!(text.lines().last().unwrap().ends_with("projects/-p/old.jsonl"), "{text}");
     let soon = run(28, &["--json"]).json();
     assert_eq!((&soon["total_tokens"], &soon["expiring"]["within_days"]), (&json!(GOOD_TOKENS), &json!(7)));

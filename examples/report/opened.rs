@@ -12,9 +12,10 @@ use bridge::pricing::Catalog;
 use bridge::storage::{ClickHouseStore, InMemoryStore, TokenStore};
 use bridge::{BackfillOptions, BridgeBuilder, EmbeddedDatabase, EnhancedTokenDatabaseBridge, Escaped};
 use bridge_examples::interruption::blocking;
+use bridge_examples::number::counted;
 use bridge_examples::places::data_folder;
 
-use crate::args::Place;
+use crate::args::ReportSource;
 
 /// A bridge to what is reported on.
 pub(crate) struct Opened {
@@ -35,23 +36,23 @@ impl Opened {
         Self { bridge, name, roots: Vec::new(), catalog, is_incomplete: false }
     }
 
-    /// Opens the place. Transcripts are analyzed into a store in memory.
-    pub(crate) async fn new(place: &Place) -> Result<Self, Box<dyn Error>> {
-        let config = place.config.as_ref().map(|file| -> Result<_, Box<dyn Error>> {
+    /// Opens the source. Transcripts are analyzed into a store in memory.
+    pub(crate) async fn new(from: &ReportSource) -> Result<Self, Box<dyn Error>> {
+        let config = from.config.as_ref().map(|file| -> Result<_, Box<dyn Error>> {
             Ok(BridgeConfig::from_yaml_file(file)?.with_process_env()?)
         });
         let config = config.transpose()?;
-        if !place.source.is_empty() {
-            return transcripts(&place.source, config.as_ref()).await;
+        if !from.source.is_empty() {
+            return transcripts(&from.source, config.as_ref()).await;
         }
         if let Some(config) = config {
             return Ok(Self::of_store(config.build().await?, "the configured store".to_owned()));
         }
-        if let Some(options) = place.server.options()? {
+        if let Some(options) = from.server.options()? {
             let name = format!("ClickHouse at {}", options.host());
             return Ok(Self::of_store(bridge_to(ClickHouseStore::new(options)?), name));
         }
-        if let Some(folder) = &place.data_dir {
+        if let Some(folder) = &from.data_dir {
             return embedded(folder).await;
         }
         match data_folder(false).ok().filter(|folder| folder.is_dir()) {
@@ -116,8 +117,8 @@ async fn transcripts(roots: &[PathBuf], config: Option<&BridgeConfig>) -> Result
         eprintln!("error: {}", Escaped::text(error));
     }
     let folders: Vec<_> = roots.iter().map(|root| Escaped::path(root).to_string()).collect();
-    let files = bridge_examples::number::number(result.analysis.files);
-    let name = format!("{files} transcripts in {}", folders.join(", "));
+    let files = counted(result.analysis.files, "transcript", "transcripts");
+    let name = format!("{files} in {}", folders.join(", "));
     Ok(Opened { bridge, name, roots, catalog, is_incomplete: !result.success })
 }
 
