@@ -21,12 +21,12 @@ use crate::live::ChangeSource;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LiveOptions {
-    /// Interval of the searches of all transcripts while nothing reports changes. Of more than 1,000 transcripts it is the
-    /// interval of looks at the 1,000 that were modified last, and at the folders, for new ones. Longer if they take long:
-    /// at most a twentieth of the time is spent on searching in vain.
+    /// Interval of the searches of all transcripts while nothing reports changes. Of more than 1,000 transcripts it is
+    /// the interval of polls of the 1,000 that were modified last, and of the folders, for new ones. Longer if they
+    /// take long: at most a twentieth of the time is spent on searching in vain.
     pub poll_interval: Duration,
-    /// Interval of the searches of all transcripts while changes are reported, or only some transcripts are polled: what
-    /// finds changes that were missed.
+    /// Interval of the searches of all transcripts while changes are reported, or only some transcripts are polled:
+    /// what finds changes that were missed.
     pub search_interval: Duration,
     /// Time without a further change after which changes are stored.
     pub quiet_time: Duration,
@@ -36,8 +36,8 @@ pub struct LiveOptions {
 }
 
 impl LiveOptions {
-    /// Returns options without events: all transcripts are searched at this interval; of more than 1,000, those that most
-    /// likely change, and all of them every five minutes.
+    /// Returns options without events: all transcripts are searched at this interval; of more than 1,000, those that
+    /// most likely change, and all of them every five minutes.
     #[must_use]
     pub fn polling(interval: Duration) -> Self {
         Self {
@@ -49,9 +49,9 @@ impl LiveOptions {
         }
     }
 
-    /// Returns options with the events of the file system: what changed is stored 50 ms after its last change, and 250 ms
-    /// after its first one at the latest. All transcripts are searched every five minutes; [polled](Self::polling) every
-    /// five seconds where there are no events (a system whose limit of watches is reached: a warning says so).
+    /// Returns options with the events of the file system: what changed is stored 50 ms after its last change, and 250
+    /// ms after its first one at the latest. All transcripts are searched every five minutes; [polled](Self::polling)
+    /// every five seconds where there are no events (a system whose limit of watches is reached: a warning says so).
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -91,7 +91,8 @@ impl LiveOptions {
         self
     }
 
-    /// Returns the options with transcripts [polled](Self::poll_interval) at this interval while nothing reports changes.
+    /// Returns the options with transcripts [polled](Self::poll_interval) at this interval while nothing reports
+    /// changes.
     #[must_use]
     pub fn with_poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval.max(Duration::from_millis(1));

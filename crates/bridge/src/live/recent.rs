@@ -1,8 +1,5 @@
-//! The transcripts that most likely change, at which polling looks between the searches of all.
-//!
-//! They are the files that were modified last, and those in folders whose entries changed, which the time of a folder
-//! shows. So a look at a large history costs no more than one at a small one and its folders. Any other change is found by
-//! the next search.
+//! The transcripts polled between full searches: the most recently modified files, and folders whose modification time
+//! changed. A poll therefore costs the same for a long history. The next full search finds anything else.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -17,9 +14,9 @@ use bridge_core::Timestamp;
 const FILES_MAX: usize = 1000;
 /// The largest number of folders. With more, all files are searched.
 const FOLDERS_MAX: usize = 100_000;
-/// A folder that was modified less than this ago may change once more without another time: that is how coarse the
-/// clocks of file systems are.
-const TIME_SETTLES: Duration = Duration::from_secs(2);
+/// Granularity of the modification times of file systems: a folder that was modified within this time may change again
+/// unnoticed.
+const MTIME_GRANULARITY: Duration = Duration::from_secs(2);
 
 /// The recently modified files, and the folders that hold transcripts.
 #[derive(Debug, Default)]
@@ -53,8 +50,8 @@ fn folder_time(path: &Path) -> Option<Timestamp> {
 }
 
 impl RecentFiles {
-    /// Returns what to look at after a search that began at this time and found these files; `None` if that is no less than
-    /// to search.
+    /// Returns the files to poll after a search that began at this time and found these; `None` if there are few enough
+    /// to search them all.
     pub(crate) fn of(roots: Vec<PathBuf>, found: &[SourceFile], began: Timestamp) -> Option<Self> {
         Self::of_more_than(FILES_MAX, roots, found, began)
     }
@@ -92,7 +89,7 @@ impl RecentFiles {
             if self.folders.contains_key(&folder) {
                 continue;
             }
-            let time = trusted(folder_time(&folder), began);
+            let time = settled_mtime(folder_time(&folder), began);
             let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
             let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
             folders.extend(entries.filter(is_folder).map(|entry| entry.path()));
@@ -104,8 +101,8 @@ impl RecentFiles {
         true
     }
 
-    /// Returns the files and folders that changed, or may have, since the last look.
-    pub(crate) fn look(&mut self, now: Timestamp) -> Vec<PathBuf> {
+    /// Returns the files and folders that changed, or may have, since the last poll or search.
+    pub(crate) fn changed_since_last_poll(&mut self, now: Timestamp) -> Vec<PathBuf> {
         let mut changed = Vec::new();
         self.files.retain(|path, known| {
             let Some(stamp) = Stamp::of(path) else { return false };
@@ -120,20 +117,20 @@ impl RecentFiles {
         let mut folders: Vec<PathBuf> =
             self.folders.iter().filter(is_changed).map(|(path, _)| path.clone()).collect();
         while let Some(folder) = folders.pop() {
-            self.look_into(folder, now, &mut folders, &mut changed);
+            self.poll_folder(folder, now, &mut folders, &mut changed);
         }
         self.forget_oldest();
         changed
     }
 
-    fn look_into(
+    fn poll_folder(
         &mut self,
         folder: PathBuf,
         now: Timestamp,
         folders: &mut Vec<PathBuf>,
         changed: &mut Vec<PathBuf>,
     ) {
-        let time = trusted(folder_time(&folder), now);
+        let time = settled_mtime(folder_time(&folder), now);
         let Ok(entries) = fs::read_dir(&folder) else {
             if !self.roots.contains(&folder) {
                 self.folders.remove(&folder);
@@ -167,8 +164,9 @@ impl RecentFiles {
     }
 }
 
-fn trusted(time: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    time.filter(|time| time.saturating_add(TIME_SETTLES) <= now)
+/// Returns the modification time, unless a later change may have the same.
+fn settled_mtime(time: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    time.filter(|time| time.saturating_add(MTIME_GRANULARITY) <= now)
 }
 
 #[cfg(test)]
@@ -205,8 +203,8 @@ mod tests {
         (root, recent)
     }
 
-    fn look(recent: &mut RecentFiles, root: &Path) -> BTreeSet<String> {
-        let changed = recent.look(SystemClock.now());
+    fn poll(recent: &mut RecentFiles, root: &Path) -> BTreeSet<String> {
+        let changed = recent.changed_since_last_poll(SystemClock.now());
         changed.iter().map(|path| path.strip_prefix(root).unwrap().display().to_string()).collect()
     }
 
@@ -222,11 +220,11 @@ mod tests {
     #[test]
     fn recent_files_that_changed_are_found_and_others_left_to_the_search() {
         let (root, mut recent) = history();
-        assert_eq!(look(&mut recent, root.path()), names([]));
+        assert_eq!(poll(&mut recent, root.path()), names([]));
         append(&root.path().join("p/4.jsonl"));
         append(&root.path().join("p/0.jsonl"));
-        assert_eq!(look(&mut recent, root.path()), names(["p/4.jsonl"]));
-        assert_eq!(look(&mut recent, root.path()), names([]));
+        assert_eq!(poll(&mut recent, root.path()), names(["p/4.jsonl"]));
+        assert_eq!(poll(&mut recent, root.path()), names([]));
     }
 
     #[test]
@@ -234,28 +232,28 @@ mod tests {
         let (root, mut recent) = history();
         append(&root.path().join("q/new.jsonl"));
         fs::write(root.path().join("q/notes.txt"), "x").unwrap();
-        let changed = look(&mut recent, root.path());
+        let changed = poll(&mut recent, root.path());
         assert!(changed.contains("q/new.jsonl") && changed.iter().all(|path| path.starts_with("q/")));
         assert!(!changed.contains("q/notes.txt"));
         append(&root.path().join("q/new.jsonl"));
-        assert!(look(&mut recent, root.path()).contains("q/new.jsonl"));
+        assert!(poll(&mut recent, root.path()).contains("q/new.jsonl"));
         fs::rename(root.path().join("p/0.jsonl"), root.path().join("p/other.jsonl")).unwrap();
-        assert!(look(&mut recent, root.path()).contains("p/other.jsonl"));
+        assert!(poll(&mut recent, root.path()).contains("p/other.jsonl"));
     }
 
     #[test]
     fn what_appears_in_folders_that_were_empty_or_missing_is_found() {
         let (root, mut recent) = history();
         fs::create_dir_all(root.path().join("r/s/t")).unwrap();
-        assert_eq!(look(&mut recent, root.path()), names(["r", "r/s", "r/s/t"]));
+        assert_eq!(poll(&mut recent, root.path()), names(["r", "r/s", "r/s/t"]));
         append(&root.path().join("r/s/t/deep.jsonl"));
-        assert_eq!(look(&mut recent, root.path()), names(["r/s/t/deep.jsonl"]));
+        assert_eq!(poll(&mut recent, root.path()), names(["r/s/t/deep.jsonl"]));
         fs::remove_dir_all(root.path()).unwrap();
-        assert_eq!(look(&mut recent, root.path()), names([]));
+        assert_eq!(poll(&mut recent, root.path()), names([]));
         assert!(recent.files.is_empty());
         fs::create_dir_all(root.path().join("p")).unwrap();
         append(&root.path().join("p/again.jsonl"));
-        assert!(look(&mut recent, root.path()).contains("p"));
+        assert!(poll(&mut recent, root.path()).contains("p"));
     }
 
     /// The file may have been written after the search read its folder.
@@ -266,7 +264,7 @@ mod tests {
         let found = discover(&recent.roots).files;
         let found: Vec<_> = found.into_iter().filter(|file| file.stem() != "late").collect();
         let mut recent = RecentFiles::of_more_than(4, recent.roots, &found, SystemClock.now()).unwrap();
-        assert!(look(&mut recent, root.path()).contains("p/late.jsonl"));
+        assert!(poll(&mut recent, root.path()).contains("p/late.jsonl"));
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveStatus {
-    /// The way in which it notices changes.
+    /// How changes are noticed.
     pub watching: Watching,
     /// Number of searches of all transcripts.
     pub searches: u64,
-    /// Number of synchronizations of what was reported as changed.
+    /// Number of updates from reported changes.
     pub updates: u64,
-    /// Number of both that failed in a row, up to now.
+    /// Consecutive failures.
     pub failures: u64,
 }
 
@@ -22,7 +22,7 @@ pub enum Watching {
     /// Transcripts are polled at an interval, because nothing else was asked for.
     #[default]
     Polling,
-    /// As [`Polling`](Self::Polling), for this reason.
+    /// Polling, because events are unavailable for this reason.
     PollingInstead(String),
     /// Changes are reported when they happen.
     Events,

@@ -15,6 +15,7 @@ pub(crate) mod integrity;
 pub(crate) mod lifetime;
 pub(crate) mod monitor;
 pub(crate) mod read_stream;
+mod schedule;
 pub(crate) mod sessions;
 pub(crate) mod shutdown;
 pub(crate) mod single_flight;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::ingest::Ingest;
 use crate::live::{ChangeSink, Changes, LiveOptions, LiveProgress, LiveStatus, Watching, Work};
 use crate::operations::lifetime::Membership;
+use crate::operations::schedule::{Noticing, Schedule};
 use crate::operations::survive::survive;
 use crate::operations::sync::{Remembered, sync_changed};
 use crate::telemetry::error_rate::Outcome;
@@ -22,7 +23,7 @@ use crate::telemetry::run::OperationRunner;
 
 /// Synchronizes until it is stopped or dropped, or the bridge is shut down.
 #[derive(Debug)]
-#[must_use = "dropped it ends after the running synchronization"]
+#[must_use = "dropping it stops synchronization after the current run"]
 pub struct SyncTask {
     /// Ends the task when something is sent, or when it is dropped.
     stop: oneshot::Sender<()>,
@@ -47,7 +48,7 @@ impl SyncTask {
         self.status.get()
     }
 
-    /// Returns what says the [status](Self::status) wherever it is needed.
+    /// Returns a cloneable handle to the [status](Self::status).
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -131,16 +132,6 @@ impl Synchronizer {
     }
 }
 
-/// Searches of all transcripts that take longer than this are spread over time.
-const LONG_SEARCH: Duration = Duration::from_millis(100);
-/// A long search takes at most this share of the time.
-const SEARCH_SHARE: u32 = 20;
-/// First wait before changes that could not be stored are tried again; it doubles with each failure.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
-/// Longest wait before what failed is tried again.
-const RETRY_MAX: Duration = Duration::from_secs(30);
-/// Interval of the attempts to watch what could not be watched.
-const WATCH_RETRY: Duration = Duration::from_mins(1);
 /// A new folder is searched again after this time: files that were written before it was watched have no events.
 const FOLDER_SETTLES: Duration = Duration::from_secs(1);
 
@@ -152,16 +143,7 @@ struct LiveSync {
     changes: Arc<Changes>,
     status: LiveProgress,
     remembered: Remembered,
-    /// When all transcripts are searched next.
-    next_search: Instant,
-    /// Time of the next poll of the recent files, if not all are searched.
-    next_look: Instant,
-    /// All transcripts are not searched before that, whatever is reported.
-    no_search_before: Instant,
-    /// Nothing that changed is stored before that.
-    no_update_before: Instant,
-    /// When watching is tried again.
-    next_watch: Instant,
+    schedule: Schedule,
     /// New folders, and when they are searched again.
     settling: Option<(Instant, BTreeSet<PathBuf>)>,
     /// Folders that are searched again now.
@@ -170,18 +152,13 @@ struct LiveSync {
 
 impl LiveSync {
     fn new(synchronizer: Synchronizer, options: LiveOptions, status: LiveProgress) -> Self {
-        let now = Instant::now();
         Self {
+            schedule: Schedule::new(&options, Instant::now()),
             synchronizer,
             options,
             changes: Arc::default(),
             status,
             remembered: Remembered::default(),
-            next_search: now,
-            next_look: now,
-            no_search_before: now,
-            no_update_before: now,
-            next_watch: now,
             settling: None,
             settled: BTreeSet::new(),
         }
@@ -191,20 +168,20 @@ impl LiveSync {
     async fn next_work(&mut self) -> Work {
         loop {
             self.note_failed_source();
-            if Instant::now() >= self.next_search {
+            if self.schedule.is_search_due(Instant::now()) {
                 return Work::All;
             }
-            if self.is_looking() && Instant::now() >= self.next_look {
+            if self.polls_recent() && self.schedule.is_poll_due(Instant::now()) {
                 if self.watches_again().await {
                     return Work::All;
                 }
-                self.look().await;
+                self.poll().await;
             }
             match self.changes.waiting() {
                 Some(0) => self.wait_for_change().await,
                 waiting => {
-                    let earliest = waiting.map_or(self.no_search_before, |_| self.no_update_before);
-                    tokio::time::sleep_until(earliest.min(self.next_search)).await;
+                    let earliest = self.schedule.earliest_work(waiting.is_none());
+                    tokio::time::sleep_until(earliest.min(self.schedule.next_search())).await;
                     self.wait_for_quiet().await;
                     if Instant::now() >= earliest
                         && let Some(work) = self.changes.take()
@@ -217,42 +194,39 @@ impl LiveSync {
     }
 
     /// Returns whether recent files are polled, in place of searches of all.
-    fn is_looking(&self) -> bool {
+    fn polls_recent(&self) -> bool {
         self.remembered.recent.is_some()
     }
 
     /// Tries to watch again when it is time to. What happened before has no events, so all is searched after that.
     async fn watches_again(&mut self) -> bool {
-        if self.options.source.is_none() || Instant::now() < self.next_watch {
+        if self.options.source.is_none() || !self.schedule.is_watch_due(Instant::now()) {
             return false;
         }
         self.watch().await;
         self.status.get().watching == Watching::Events
     }
 
-    /// Looks at the recent files.
-    async fn look(&mut self) {
+    /// Polls the recent files.
+    async fn poll(&mut self) {
         let Some(mut recent) = self.remembered.recent.take() else { return };
         let (began, now) = (Instant::now(), self.synchronizer.ingest.clock.now());
-        let looking = tokio::task::spawn_blocking(move || {
-            let changed = recent.look(now);
+        let polling = tokio::task::spawn_blocking(move || {
+            let changed = recent.changed_since_last_poll(now);
             (recent, changed)
         });
-        match looking.await {
-            Ok((recent, changed)) => {
-                self.remembered.recent = Some(recent);
-                self.changes.put_back(Work::Paths(changed.into_iter().collect()));
-            }
-            Err(_) => self.next_search = Instant::now() + self.options.poll_interval,
-        }
-        let pause = began.elapsed() * (SEARCH_SHARE - 1);
-        self.next_look = Instant::now() + self.options.poll_interval.max(pause);
+        let Ok((recent, changed)) = polling.await else {
+            return self.schedule.after_failed_poll(Instant::now());
+        };
+        self.remembered.recent = Some(recent);
+        self.changes.put_back(Work::Paths(changed.into_iter().collect()));
+        self.schedule.after_poll(Instant::now(), began.elapsed());
     }
 
     async fn wait_for_change(&mut self) {
         let settles = self.settling.as_ref().map(|(settles, _)| *settles);
-        let look = self.is_looking().then_some(self.next_look);
-        let timer = [settles, look].into_iter().flatten().fold(self.next_search, Instant::min);
+        let poll = self.polls_recent().then_some(self.schedule.next_poll());
+        let timer = [settles, poll].into_iter().flatten().fold(self.schedule.next_search(), Instant::min);
         tokio::select! {
             () = self.changes.added() => {}
             () = tokio::time::sleep_until(timer) => {}
@@ -284,11 +258,7 @@ impl LiveSync {
     }
 
     fn poll_instead(&mut self, reason: String) {
-        let now = Instant::now();
-        self.next_watch = now + WATCH_RETRY;
-        if !self.is_looking() {
-            self.next_search = self.next_search.min(now + self.options.poll_interval);
-        }
+        self.schedule.after_lost_events(Instant::now(), self.polls_recent());
         let is_news = |status: &LiveStatus| status.watching != Watching::PollingInstead(reason.clone());
         if is_news(&self.status.get()) {
             let interval = self.options.poll_interval;
@@ -326,7 +296,7 @@ impl LiveSync {
 
     /// Lets the source watch the roots, and the places where others may appear.
     async fn watch(&mut self) {
-        if Instant::now() < self.next_watch {
+        if !self.schedule.is_watch_due(Instant::now()) {
             return;
         }
         let Some(mut source) = self.options.source.take() else { return };
@@ -354,50 +324,37 @@ impl LiveSync {
 
     /// Plans what is next. `found_changes` is `None` after a failure.
     fn plan_next(&mut self, work: Work, began: Instant, found_changes: Option<bool>) {
-        let now = Instant::now();
-        let took = now - began;
-        match work {
-            Work::All if found_changes.is_none() => {
-                self.no_search_before = now + self.retry_wait();
-                self.next_search = self.no_search_before;
-            }
-            Work::All => {
-                let LiveOptions { search_interval, poll_interval, .. } = self.options;
-                let interval = match self.status.get().watching {
-                    Watching::Events => search_interval,
-                    _ if self.is_looking() => search_interval.max(poll_interval),
-                    _ => poll_interval,
+        let (now, failures) = (Instant::now(), self.status.get().failures);
+        match (work, found_changes) {
+            (Work::All, None) => self.schedule.after_failed_search(now, failures),
+            (Work::All, Some(found)) => {
+                let noticing = match self.status.get().watching {
+                    Watching::Events => Noticing::Events,
+                    _ if self.polls_recent() => Noticing::Polls,
+                    _ => Noticing::Searches,
                 };
-                self.next_look = now + poll_interval;
-                // What is read and stored is worth its time; looking for it in vain is not.
-                let is_long = took > LONG_SEARCH && found_changes == Some(false);
-                let pause = if is_long { took * (SEARCH_SHARE - 1) } else { Duration::ZERO };
-                self.no_search_before = now + pause;
-                self.next_search = now + interval.max(pause);
+                self.schedule.after_search(now, now - began, found, noticing);
             }
-            Work::Paths(paths) if found_changes.is_some() => {
-                let settled = std::mem::take(&mut self.settled);
-                let is_folder = |path: &PathBuf| path.extension().is_none_or(|name| name != "jsonl");
-                let new = paths.into_iter().filter(|path| is_folder(path) && !settled.contains(path));
-                let mut folders: BTreeSet<_> = new.collect();
-                if !folders.is_empty() {
-                    folders.extend(self.settling.take().into_iter().flat_map(|(_, folders)| folders));
-                    self.settling = Some((now + FOLDER_SETTLES, folders));
-                }
-                // Half of the time is left to others.
-                self.no_update_before = now + took;
+            (Work::Paths(paths), Some(_)) => {
+                self.settle_new_folders(paths, now);
+                self.schedule.after_update(now, now - began);
             }
-            work @ Work::Paths(_) => {
+            (work @ Work::Paths(_), None) => {
                 self.changes.put_back(work);
-                self.no_update_before = now + self.retry_wait();
+                self.schedule.after_failed_update(now, failures);
             }
         }
     }
 
-    /// Returns how long to wait after the latest failure.
-    fn retry_wait(&self) -> Duration {
-        let failures = u32::try_from(self.status.get().failures).unwrap_or(u32::MAX);
-        let wait = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(10));
-        wait.min(RETRY_MAX).min(self.options.poll_interval)
+    /// Has the folders among these paths searched again, unless they have just been.
+    fn settle_new_folders(&mut self, paths: BTreeSet<PathBuf>, now: Instant) {
+        let settled = std::mem::take(&mut self.settled);
+        let is_folder = |path: &PathBuf| path.extension().is_none_or(|name| name != "jsonl");
+        let new = paths.into_iter().filter(|path| is_folder(path) && !settled.contains(path));
+        let mut folders: BTreeSet<_> = new.collect();
+        if !folders.is_empty() {
+            folders.extend(self.settling.take().into_iter().flat_map(|(_, folders)| folders));
+            self.settling = Some((now + FOLDER_SETTLES, folders));
+        }
     }
 }
