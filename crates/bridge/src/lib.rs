@@ -42,15 +42,16 @@
 //! | go back | [`checkpoints`], [`rollback_bridge_integration`], [`export_store`], [`import_store`] |
 //! | watch | [`health_check`], [`monitor`], [`stats`], [`audit_log`]; as streams: [`observer_stream`](observer_stream()); before the program ends: [`shutdown`] |
 //!
-//! Every write can be repeated, interrupted and run concurrently with others. Dropping the future of an operation cancels
-//! it, and what it stored remains correct. Files are read on blocking threads; the runtime is the embedder's, Tokio with timers.
+//! Every write can be repeated, interrupted and run concurrently with others. Dropping the future of an operation
+//! cancels it, and what it stored remains correct. Files are read on blocking threads; the runtime is the embedder's,
+//! Tokio with timers.
 //!
-//! A [`BridgeError`] states whether a retry may succeed ([`BridgeError::is_retryable`]), and [`advice`] what an operator
-//! can do. Unreadable files and invalid analyses are listed in the results and affect nothing else.
+//! A [`BridgeError`] states whether a retry may succeed ([`BridgeError::is_retryable`]), and [`advice`] what an
+//! operator can do. Unreadable files and invalid analyses are listed in the results and affect nothing else.
 //!
-//! Types that signatures name are at the root, except those of [`backup`], [`integrity`] results, [`metrics`] and [`sessions`](mod@sessions). The
-//! layers are available to embedders that need one of them:
-//! [`analysis`], [`storage`], [`cache`] and, with the feature `embedded`, `embedded`.
+//! Types that signatures name are at the root, except those of [`backup`], [`integrity`] results, [`metrics`] and
+//! [`sessions`](mod@sessions). The layers are available to embedders that need one of them: [`analysis`], [`storage`],
+//! [`cache`] and, with the feature `embedded`, `embedded`.
 //!
 //! # Features
 //!
@@ -66,8 +67,8 @@
 //! | `live` | events of the file system for [`keep_in_sync`]: [`live`](mod@live) | 7 |
 //! | `conformance` | the checks that every store is held to, for tests: [`storage`] shows how | |
 //!
-//! The tree has 92 crates without any feature, and 154 by default; `benches/feature-costs` in the repository counts them.
-//! `config`, `embedded` and `tls` turn on `clickhouse`; `page` turns on `axum`.
+//! The tree has 92 crates without any feature, and 154 by default; `benches/feature-costs` in the repository counts
+//! them. `config`, `embedded` and `tls` turn on `clickhouse`; `page` turns on `axum`.
 //!
 //! [`backfill_historical_data`]: EnhancedTokenDatabaseBridge::backfill_historical_data
 //! [`sync_session_tokens`]: EnhancedTokenDatabaseBridge::sync_session_tokens
@@ -98,6 +99,7 @@ pub mod budgets;
 mod builder;
 #[cfg(feature = "config")]
 pub mod config;
+mod counted;
 mod dashboard;
 #[cfg(feature = "embedded")]
 mod embedded_database;

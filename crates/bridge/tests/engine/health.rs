@@ -168,7 +168,12 @@ async fn sources_skipped_by_the_last_sync_degrade_sync_lag() {
     let broken = broken_below(folder.path());
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let status = bridge.health_check().await;
-    assert_probe(&status, Probe::SyncLag, Degraded, "skipped 1 unreadable sources");
+    assert_probe(
+        &status,
+        Probe::SyncLag,
+        Degraded,
+        "skipped 1 unreadable source and 0 invalid sessions, including",
+    );
     std::fs::remove_file(&broken).unwrap();
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert_eq!(state(&bridge.health_check().await, Probe::SyncLag), Healthy);

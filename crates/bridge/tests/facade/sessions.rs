@@ -140,7 +140,7 @@ async fn transcripts_that_will_be_deleted_unstored_are_named_and_a_warning() {
     let health = bridge.health_check().await;
     let probe = health.probes.iter().find(|probe| probe.probe == Probe::SyncLag).unwrap();
     assert_eq!(probe.state, HealthState::Degraded);
-    assert!(probe.detail.contains("1 transcripts that are not stored will be deleted"), "{}", probe.detail);
+    assert!(probe.detail.contains("1 transcript that is not stored will be deleted"), "{}", probe.detail);
 
     fs::write(folder.path().join("settings.json"), r#"{"cleanupPeriodDays":365}"#).unwrap();
     assert_eq!(within(30).await.unstored.len(), 0);

@@ -8,6 +8,7 @@ use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolStatus};
 use super::limits::HealthLimits;
 use super::sources::{EXPIRING_WITHIN, Transcripts};
 use crate::budgets::{BudgetState, BudgetStatus};
+use crate::counted::{and_others, counted};
 use crate::dashboard::hosts::HostFreshness;
 use crate::dashboard::priced_tokens::PricedTokens;
 use crate::ingest::SkippedSources;
@@ -45,11 +46,11 @@ pub(super) fn sources(transcripts: &Transcripts) -> Assessment {
         return Assessment::degraded("no folder with transcripts was found; set sources.paths".to_owned());
     }
     let Some(first) = transcripts.errors.first() else {
-        return Assessment::healthy(format!("{files} transcripts are readable"));
+        return Assessment::healthy(counted(files, "transcript is readable", "transcripts are readable"));
     };
-    let more = and_others(transcripts.errors.len() - 1);
-    let detail =
-        format!("{first}{more}; {files} transcripts found; check that sources.paths exist and are readable");
+    let others = and_others(transcripts.errors.len() - 1);
+    let found = counted(files, "transcript", "transcripts");
+    let detail = format!("{first}{others}; {found} found; check that sources.paths exist and are readable");
     if files == 0 { Assessment::unhealthy(detail) } else { Assessment::degraded(detail) }
 }
 
@@ -66,9 +67,10 @@ pub(super) fn sync_lag(
     );
     let is_old = unread.is_some_and(|unread| unread > limits.sync_lag_max);
     if let Some(SkippedSources { unread, refused, first }) = left_out.filter(|_| !is_old) {
+        let unread = counted(unread, "unreadable source", "unreadable sources");
+        let refused = counted(refused, "invalid session", "invalid sessions");
         return Assessment::degraded(format!(
-            "the last run skipped {unread} unreadable sources and {refused} invalid sessions, \
-             including {first}; {read_at}; the next run retries them"
+            "the last run skipped {unread} and {refused}, including {first}; {read_at}; the next run retries them"
         ));
     }
     match unread {
@@ -91,7 +93,8 @@ pub(super) fn expiring(lag: Assessment, transcripts: usize) -> Assessment {
         return lag;
     }
     Assessment::degraded(format!(
-        "{transcripts} transcripts that are not stored will be deleted by the client within {}; {}",
+        "{} will be deleted by the client within {}; {}",
+        counted(transcripts, "transcript that is not stored", "transcripts that are not stored"),
         span(EXPIRING_WITHIN),
         lag.detail
     ))
@@ -116,11 +119,12 @@ pub(super) fn error_rate(outcomes: Outcomes, limits: &HealthLimits) -> Assessmen
 pub(super) fn hosts(hosts: &[HostFreshness], limit: Duration) -> Assessment {
     let silent: Vec<_> = hosts.iter().filter(|host| host.is_silent(limit)).collect();
     let Some(first) = silent.first() else {
-        return Assessment::healthy(format!("{} hosts, each seen within {}", hosts.len(), span(limit)));
+        let seen = counted(hosts.len(), "host, seen", "hosts, each seen");
+        return Assessment::healthy(format!("{seen} within {}", span(limit)));
     };
-    let more = and_others(silent.len() - 1);
+    let others = and_others(silent.len() - 1);
     Assessment::degraded(format!(
-        "host {}{more} not seen for {}, longer than {}; check why its service is not running",
+        "host {}{others} not seen for {}, longer than {}; check why its service is not running",
         first.host,
         span(first.silent_for),
         span(limit)
@@ -141,8 +145,8 @@ pub(super) fn prices(tokens: Option<&PricedTokens>, limit: Option<f64>) -> Asses
     }
     let first = unpriced.first().map_or_else(String::new, |sums| {
         let model = sums.model.as_ref().map_or("no model", |model| model.as_str());
-        let more = and_others(unpriced.len() - 1);
-        format!(": {} ({}) since {}{more}", Escaped::text(model), sums.reason.name(), sums.since)
+        let others = and_others(unpriced.len() - 1);
+        format!(": {} ({}) since {}{others}", Escaped::text(model), sums.reason.name(), sums.since)
     });
     Assessment::degraded(format!(
         "{detail}, more than {}{first}; add a price to pricing.prices, or update the price list",
@@ -154,15 +158,16 @@ pub(super) fn observers(panicked: Option<Panicked>) -> Assessment {
     match panicked {
         None => Assessment::healthy("no observer has panicked"),
         Some(Panicked { number, last, last_at }) => Assessment::degraded(format!(
-            "observers panicked {number} times, most recently {last} at {last_at}; fix the program that embeds the \
-             bridge"
+            "observers panicked {}, most recently {last} at {last_at}; fix the program that embeds the bridge",
+            counted(number, "time", "times")
         )),
     }
 }
 
 pub(super) fn pool(status: PoolStatus) -> Assessment {
     let PoolStatus { in_use, waiting, size, .. } = status;
-    let detail = format!("{in_use} of {size} connections are in use, {waiting} calls are waiting");
+    let waiting = counted(waiting, "call is waiting", "calls are waiting");
+    let detail = format!("{in_use} of {size} connections are in use, {waiting}");
     if in_use < size {
         Assessment::healthy(detail)
     } else {
@@ -185,7 +190,11 @@ pub(super) fn circuit(state: &CircuitState) -> Assessment {
     match state {
         CircuitState::Closed { failures: 0 } => Assessment::healthy("closed"),
         CircuitState::Closed { failures } => {
-            Assessment::healthy(format!("closed; the last {failures} attempts did not reach the database"))
+            let attempts = match failures {
+                1 => "attempt".to_owned(),
+                failures => format!("{failures} attempts"),
+            };
+            Assessment::healthy(format!("closed; the last {attempts} did not reach the database"))
         }
         CircuitState::Open(pause) => Assessment::unhealthy(format!(
             "open: {pause}; restore the database, and the circuit closes automatically"
@@ -242,29 +251,21 @@ pub(super) fn disks(disks: &[DiskSpace], limits: &HealthLimits) -> Assessment {
     }
 }
 
-/// Reports budgets that are exceeded or not known, and those from the warning on. What is nearly spent needs no attention of
-/// an operator yet: it is in the detail, and the metrics have it.
+/// Reports budgets that are exceeded or not known, and those from the warning on. What is nearly spent needs no
+/// attention of an operator yet: it is in the detail, and the metrics have it.
 pub(super) fn budgets(statuses: &[BudgetStatus]) -> Assessment {
-    let of = |wanted: &[BudgetState]| -> Vec<String> {
-        let found = statuses.iter().filter(|status| wanted.contains(&status.state));
-        found.map(ToString::to_string).collect()
+    let texts = |wanted: &[BudgetState]| -> Vec<String> {
+        let in_state = statuses.iter().filter(|status| wanted.contains(&status.state));
+        in_state.map(ToString::to_string).collect()
     };
-    let bad = of(&[BudgetState::Exceeded, BudgetState::Unknown]);
+    let bad = texts(&[BudgetState::Exceeded, BudgetState::Unknown]);
     if !bad.is_empty() {
         return Assessment::degraded(bad.join("; "));
     }
-    let near = of(&[BudgetState::Warning]);
+    let near = texts(&[BudgetState::Warning]);
     let detail =
         if near.is_empty() { "all budgets are within their limits".to_owned() } else { near.join("; ") };
     Assessment::healthy(detail)
-}
-
-fn and_others(number: usize) -> String {
-    match number {
-        0 => String::new(),
-        1 => " and 1 other".to_owned(),
-        _ => format!(" and {number} others"),
-    }
 }
 
 fn percent(share: f64) -> String {

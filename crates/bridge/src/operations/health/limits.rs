@@ -14,12 +14,12 @@ pub struct HealthLimits {
     pub error_rate_max: f64,
     /// Time window over which they are counted.
     pub error_rate_window: Duration,
-    /// Minimum free share of each of the database's disks, from 0 to 1. Below it, the disk is degraded; below a tenth of
-    /// it, unhealthy.
+    /// Minimum free share of each of the database's disks, from 0 to 1. Below it, the disk is degraded; below a tenth
+    /// of it, unhealthy.
     pub disk_free_min: f64,
-    /// Time after which a host of the store that was not seen has fallen silent; `None` for never. A host is seen by what it
-    /// reads and records; one that only synchronizes and has nothing to do is seen every five minutes. After 30 days, when the
-    /// client has deleted what was not read, it is not waited for any more.
+    /// Time after which an unseen host is silent; `None` disables the check. A host is seen whenever it reads or
+    /// records something, at least every five minutes. After 30 days it is dropped, because the client has deleted what
+    /// it had not stored.
     pub host_silent_max: Option<Duration>,
     /// Share of the tokens of the last 7 days that may have no price, from 0 to 1; `None` for any share.
     pub unpriced_share_max: Option<f64>,

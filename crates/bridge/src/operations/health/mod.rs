@@ -42,14 +42,10 @@ pub(crate) struct HealthChecks {
 }
 
 impl HealthChecks {
-    pub(crate) fn new(
-        (store, kept): (Arc<dyn TokenStore>, Option<Kept>),
-        ingest: Arc<Ingest>,
-        limits: HealthLimits,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<dyn TokenStore>, ingest: Arc<Ingest>, limits: HealthLimits) -> Self {
         Self {
             store,
-            _kept: kept,
+            _kept: None,
             ingest,
             limits,
             budgets: Budgets::default(),
@@ -57,6 +53,12 @@ impl HealthChecks {
             pending: PendingSince::default(),
             scan_turn: Arc::default(),
         }
+    }
+
+    /// Returns the checks with a value that is dropped after the store.
+    pub(crate) fn with_kept(mut self, kept: Option<Kept>) -> Self {
+        self._kept = kept;
+        self
     }
 
     pub(crate) fn with_budgets(mut self, budgets: Budgets) -> Self {
@@ -210,7 +212,9 @@ impl HealthChecks {
     async fn unpriced_tokens(&self, now: Timestamp) -> Assessment {
         match self.priced.read(&*self.store, now).await {
             Ok(tokens) => {
-                tokens.iter().for_each(|tokens| self.ingest.telemetry.metrics.priced_tokens(tokens));
+                if let Some(tokens) = &tokens {
+                    self.ingest.telemetry.metrics.priced_tokens(tokens);
+                }
                 assessment::prices(tokens.as_ref(), self.limits.unpriced_share_max)
             }
             Err(error) => Assessment::failed(&error),

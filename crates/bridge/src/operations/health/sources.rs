@@ -47,7 +47,8 @@ struct FirstSeen {
 }
 
 impl Transcripts {
-    /// Scans all transcripts. A scan that hangs (for example on a network folder) holds one thread, and the next waits for it.
+    /// Scans all transcripts. A scan that hangs (for example on a network folder) holds one thread, and the next waits
+    /// for it.
     pub(super) async fn scan(ingest: &Ingest, turn: &Arc<tokio::sync::Mutex<()>>) -> Arc<Self> {
         let turn = Arc::clone(turn).lock_owned().await;
         let (roots, now) = (ingest.source_roots(), ingest.clock.now());
@@ -86,8 +87,8 @@ impl Transcripts {
         Self { roots: roots.len(), errors, empty_files, modified, expiring }
     }
 
-    /// Returns the number of transcripts that the client will delete soon and that were modified after everything that is
-    /// stored.
+    /// Returns the number of transcripts that the client will delete soon and that were modified after everything that
+    /// is stored.
     pub(super) fn expiring(&self, newest: Option<NewestSource>) -> usize {
         let stored_until = newest.map(|newest| newest.modified);
         self.expiring.iter().filter(|modified| Some(**modified) > stored_until).count()
@@ -97,8 +98,8 @@ impl Transcripts {
         self.modified.len() + self.empty_files
     }
 
-    /// Returns how long a change has been waiting to be stored; `None` if all are stored. Files with a time after `now` are
-    /// ignored, here and in the store, because as the newest they would hide every other change until then.
+    /// Returns how long a change has been waiting to be stored; `None` if all are stored. Files with a time after `now`
+    /// are ignored, here and in the store, because as the newest they would hide every other change until then.
     pub(super) fn unread(
         &self,
         newest: Option<NewestSource>,

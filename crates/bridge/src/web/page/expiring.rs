@@ -9,13 +9,15 @@ use maud::{Markup, html};
 use super::dimension::short;
 use super::layout::{Frame, Tab, name_of, relative};
 use super::number::Grouped;
+use crate::counted::noun;
 use crate::handle::EnhancedTokenDatabaseBridge;
 use crate::sessions::{ExpiringTranscript, ExpiringTranscripts};
 use crate::web::problem::Problem;
 
 /// The transcripts that the client deletes within this time are shown.
 const WITHIN: Duration = Duration::from_hours(3 * 24);
-/// A check reads the folders of all transcripts. Deletions are days away, so that it need not be repeated for each page.
+/// A check reads the folders of all transcripts. Deletions are days away, so that it need not be repeated for each
+/// page.
 pub(super) const AGE_MAX: Duration = Duration::from_mins(1);
 /// Transcripts that are listed.
 const LISTED: usize = 5;
@@ -31,10 +33,12 @@ pub(super) async fn check(bridge: EnhancedTokenDatabaseBridge) -> Checked {
 pub(super) fn warning(frame: &Frame, checked: Option<&Checked>) -> Markup {
     let Some(Ok(expiring)) = checked else { return html!() };
     let Some(first) = expiring.unstored.first() else { return html!() };
+    let number = expiring.unstored.len() as u64;
     html! {
         p.banner.fair role="status" {
-            strong { (Grouped(expiring.unstored.len() as u64)) " transcripts" }
-            " will be deleted by the client within three days and are not stored, the first "
+            strong { (Grouped(number)) (noun(number, " transcript", " transcripts")) }
+            " will be deleted by the client within three days and "
+            (noun(number, "is not stored, ", "are not stored, the first "))
             (relative(first.expires_at, &frame.view.zone)) ". "
             a href=(frame.link(Tab::Status.path(), &frame.view.first_page())) { "Status" }
         }
@@ -47,10 +51,12 @@ pub(super) fn card(frame: &Frame, checked: &Checked) -> Markup {
         section.card {
             header { h2 { "Transcripts about to be deleted" } }
             @match checked {
-                Err(_) => p.soft { "They cannot be checked right now." },
+                Err(_) => p.soft { "The check is currently unavailable." },
                 Ok(expiring) => {
                     table.ranking {
-                        thead.visually-hidden { tr { th scope="col" { "Within three days" } th scope="col" { "Transcripts" } } }
+                        thead.visually-hidden {
+                            tr { th scope="col" { "Within three days" } th scope="col" { "Transcripts" } }
+                        }
                         tbody {
                             tr {
                                 th scope="row" { "Not stored" }
@@ -94,7 +100,8 @@ fn unstored(frame: &Frame, unstored: &[ExpiringTranscript]) -> Markup {
                         }
                     }
                     @if unstored.len() > LISTED {
-                        tr.soft { th scope="row" { "others" } td { (Grouped((unstored.len() - LISTED) as u64)) } }
+                        @let others = (unstored.len() - LISTED) as u64;
+                        tr.soft { th scope="row" { (noun(others, "other", "others")) } td { (Grouped(others)) } }
                     }
                 }
             }
