@@ -143,7 +143,7 @@ pub(crate) async fn roll_back(
     let again = bridge.backfill_historical_data(BackfillOptions::default()).await?;
     promises.check("a backfill succeeds afterwards", again.success, again.errors.join("; "));
     promises.check_equal("and the total is correct", stored_tokens(bridge).await?, checkpoint.totals.tokens);
-    bridge.checkpoints().drop(&name).await?;
+    bridge.checkpoints().remove(&name).await?;
     Ok(())
 }
 

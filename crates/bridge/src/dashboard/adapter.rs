@@ -12,6 +12,7 @@ use super::metrics::{
 use super::query::DashboardQuery;
 use super::trend::{Plan, Window, span};
 use crate::budgets::Budgets;
+use crate::telemetry::audit_summary::ToAuditSummary;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 
@@ -19,7 +20,8 @@ use crate::telemetry::run::OperationRunner;
 /// a plan made from an answer, then one for each coarser kind of step, and one to spare.
 const ATTEMPTS_MAX: u32 = 6;
 
-/// Reads a store for a dashboard. It writes nothing, so a read-only database user is enough for its store.
+/// Reads a store for a dashboard: a read-only database user is enough for its store, except for
+/// [`use_prices`](Self::use_prices).
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -65,10 +67,10 @@ pub struct DashboardBridgeAdapter {
     pub(super) store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) budgets: Arc<Budgets>,
-    /// Records the answers as operations.
+    /// Records the calls as operations.
     pub(super) runner: Option<OperationRunner>,
-    /// The earliest plausible time of a response seen so far: with it most answers need only one read. It is a guess, and
-    /// each answer shows whether it was right.
+    /// The earliest plausible time of a response seen so far: with it most answers need only one read. It is a guess,
+    /// and each answer shows whether it was right.
     begins: Arc<Mutex<Option<Timestamp>>>,
 }
 
@@ -102,7 +104,7 @@ impl DashboardBridgeAdapter {
         self
     }
 
-    /// Returns the adapter with its answers recorded as operations of a bridge.
+    /// Returns the adapter with its calls recorded as operations of a bridge.
     pub(crate) fn recorded_by(mut self, runner: OperationRunner) -> Self {
         self.runner = Some(runner);
         self
@@ -120,15 +122,13 @@ impl DashboardBridgeAdapter {
         &self,
         query: impl Into<DashboardQuery>,
     ) -> Result<DashboardTokenMetrics, BridgeError> {
-        let work = self.answer(query.into());
-        match &self.runner {
-            Some(runner) => runner.run(Operation::GetDashboardTokenMetrics, None, work).await,
-            None => work.await,
-        }
+        self.run(Operation::GetDashboardTokenMetrics, self.answer(query.into())).await
     }
 
-    /// Puts a price list in use: all responses of the store are priced by it from then on. For a program that does not use
-    /// the configuration, which does the same. Returns whether it was not in use already.
+    /// Puts a price list in use: all responses of the store are priced by it from then on. For a program that does not
+    /// use the configuration, which does the same. Returns true if this changed the price list in use.
+    ///
+    /// It needs a database user who may write.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -149,11 +149,27 @@ impl DashboardBridgeAdapter {
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Unsupported`] if the store keeps no price lists; the store cannot be reached or refuses to write.
+    /// [`StorageKind::Unsupported`] if the store keeps no price lists; the store cannot be reached, or the user may not
+    /// write.
     pub async fn use_prices(&self, catalog: &Catalog) -> Result<bool, BridgeError> {
-        let store = require(self.store.prices(), "store prices")?;
-        let rows: Vec<_> = catalog.rows().collect();
-        store.use_prices(&catalog.digest().to_string(), &rows, self.clock.now()).await
+        let work = async {
+            let store = require(self.store.prices(), "store prices")?;
+            let rows: Vec<_> = catalog.rows().collect();
+            store.use_prices(&catalog.digest().to_string(), &rows, self.clock.now()).await
+        };
+        self.run(Operation::UsePrices, work).await
+    }
+
+    /// Runs the work, as an operation of the bridge if the adapter is one's.
+    pub(super) async fn run<T: ToAuditSummary>(
+        &self,
+        operation: Operation,
+        work: impl Future<Output = Result<T, BridgeError>>,
+    ) -> Result<T, BridgeError> {
+        match &self.runner {
+            Some(runner) => runner.run(operation, None, work).await,
+            None => work.await,
+        }
     }
 
     async fn answer(&self, query: DashboardQuery) -> Result<DashboardTokenMetrics, BridgeError> {

@@ -14,8 +14,8 @@ use crate::operations::sessions::limits_of;
 use crate::telemetry::operation::Operation;
 
 const HOUR: Duration = Duration::from_hours(1);
-/// The time before a range in which blocks of five hours are followed, so that the first one begins where it does for any
-/// other range.
+/// The time before a range in which blocks of five hours are followed, so that the first one begins where it does for
+/// any other range.
 const LOOK_BACK: Duration = Duration::from_hours(31 * 24);
 /// Hours that one query sums by.
 const HOURS_PER_READ: u32 = 3_000;
@@ -24,9 +24,10 @@ impl DashboardBridgeAdapter {
     /// Returns the blocks by which clients limit usage, five hours or seven days long, of the responses that the query
     /// admits, and their sums. Of the query, the filter, the time range and the choice of counts and costs apply.
     ///
-    /// A block ends when the client said that it does: at the reset of a limit that a session hit. Where no limit was hit, a
-    /// block begins with the hour (UTC) of the first response that is in no other block. [`source`](UsageBlock::source)
-    /// says which of the two it is. Limits are those of an account, so filter by developer where a store has several.
+    /// A block ends when the client said that it does: at the reset of a limit that a session hit. Where no limit was
+    /// hit, a block begins with the hour (UTC) of the first response that is in no other block.
+    /// [`source`](UsageBlock::source) says which of the two it is. Limits are those of an account, so filter by
+    /// developer where a store has several.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -57,17 +58,15 @@ impl DashboardBridgeAdapter {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] if the range ends before it starts.
+    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] if the range ends before it
+    /// starts.
     pub async fn blocks(
         &self,
         query: impl Into<DashboardQuery>,
         length: BlockLength,
     ) -> Result<Blocks, BridgeError> {
         let work = self.read_blocks(query.into().without_lists().without_receipt(), length);
-        match &self.runner {
-            Some(runner) => runner.run(Operation::Blocks, None, work).await,
-            None => work.await,
-        }
+        self.run(Operation::Blocks, work).await
     }
 
     async fn read_blocks(
@@ -122,8 +121,8 @@ impl DashboardBridgeAdapter {
         Ok(self.store.dashboard(&filter(&query, Vec::new())).await?.priced_by)
     }
 
-    /// Returns the first and the last instant whose responses are read: whole blocks, from a point on that makes the bounds
-    /// independent of the range. `None` without any response.
+    /// Returns the first and the last instant whose responses are read: whole blocks, from a point on that makes the
+    /// bounds independent of the range. `None` without any response.
     async fn span(
         &self,
         query: &DashboardQuery,

@@ -65,14 +65,11 @@ impl DashboardBridgeAdapter {
     /// The store cannot be reached or does not answer.
     pub async fn budgets(&self) -> Result<Vec<BudgetStatus>, BridgeError> {
         let work = statuses(&*self.store, &self.budgets, self.clock.now());
-        match &self.runner {
-            Some(runner) => {
-                let statuses = runner.run(Operation::Budgets, None, work).await?;
-                runner.telemetry.metrics.budgets(&statuses);
-                Ok(statuses)
-            }
-            None => work.await,
+        let statuses = self.run(Operation::Budgets, work).await?;
+        if let Some(runner) = &self.runner {
+            runner.telemetry.metrics.budgets(&statuses);
         }
+        Ok(statuses)
     }
 }
 

@@ -6,8 +6,10 @@ use bridge_core::{BridgeError, HostName, Timestamp};
 use bridge_storage::{HostActivity, TokenStore, require};
 
 use super::DashboardBridgeAdapter;
+use crate::telemetry::operation::Operation;
 
-/// Time after which the client deletes a transcript. What a host has not stored by then is lost, so it is not waited for.
+/// Time after which the client deletes a transcript. What a host has not stored by then is lost, so it is not waited
+/// for.
 const FORGOTTEN: Duration = Duration::from_hours(24 * 30);
 
 /// When a host of the store was last seen.
@@ -33,8 +35,8 @@ impl HostFreshness {
         Some(Self { host, sources, last_read, last_seen, silent_for: now.saturating_since(last_seen) })
     }
 
-    /// Returns whether the host was not seen for longer than this, and not for so long that its client has deleted what it
-    /// has not stored: 30 days.
+    /// Returns whether the host was not seen for longer than this, and not for so long that its client has deleted what
+    /// it has not stored: 30 days.
     #[must_use]
     pub fn is_silent(&self, limit: Duration) -> bool {
         self.silent_for > limit && self.silent_for < FORGOTTEN
@@ -76,7 +78,8 @@ impl DashboardBridgeAdapter {
     /// The store cannot be reached or does not answer, or does not know its hosts
     /// ([`StoreCapabilities::hosts`](bridge_storage::StoreCapabilities::hosts)).
     pub async fn hosts(&self) -> Result<Vec<HostFreshness>, BridgeError> {
-        let hosts = host_freshness(&*self.store, self.clock.now()).await?;
+        let work = host_freshness(&*self.store, self.clock.now());
+        let hosts = self.run(Operation::Hosts, work).await?;
         if let Some(runner) = &self.runner {
             runner.telemetry.metrics.hosts(&hosts);
         }

@@ -38,8 +38,8 @@ pub struct DashboardTokenMetrics {
     /// By the other dimensions that the query lists.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub breakdowns: BTreeMap<Dimension, Breakdown>,
-    /// By the place where the counters were found, under the names of [`Origin`](bridge_core::Origin), greatest total first:
-    /// the tokens of advisors, compactions and declined attempts, and those that are in iterations only.
+    /// By the place where the counters were found, under the names of [`Origin`](bridge_core::Origin), greatest total
+    /// first: the tokens of advisors, compactions and declined attempts, and those that are in iterations only.
     pub by_origin: Vec<GroupSums>,
     /// The part of the totals that has weak keys: short ids of gateways, distinguished by the prompts' counters.
     pub weak_keys: UsageSums,
@@ -52,8 +52,8 @@ pub struct DashboardTokenMetrics {
     pub data_age: DataAge,
     /// The derivation of the whole store's total from what was read, if it was asked for.
     pub receipt: Option<StoreReceipt>,
-    /// The price list of the costs, and what has no price by it; `None` if costs were not asked for, or no price list is in
-    /// use. With it all sums have their costs.
+    /// The price list of the costs, and what has no price by it; `None` if costs were not asked for, or no price list
+    /// is in use. With it all sums have their costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priced_by: Option<PricedBy>,
 }
@@ -72,12 +72,13 @@ impl DashboardTokenMetrics {
     }
 }
 
-/// The sums of the period before the time range, under the same filter. They are read at the same time as the other data, by a query of their own.
+/// The sums of the period before the time range, under the same filter. They are read at the same time as the other
+/// data, by a query of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PreviousPeriod {
-    /// The period: as long as the range, and ending where it starts; of a range that has not ended yet, the part up to the
-    /// same point.
+    /// The period: as long as the range, and ending where it starts; of a range that has not ended yet, the part up to
+    /// the same point.
     pub range: TimeRange,
     /// The sums.
     pub totals: UsageSums,
@@ -156,8 +157,9 @@ pub struct DashboardTrend {
     /// The steps in order; each ends where the next one starts. Of the first and the last one, only what lies
     /// in the time that was asked for is summed.
     pub buckets: Vec<TrendBucket>,
-    /// The same split by the dimension that the query names ([`trend_by`](DashboardQuery::trend_by)): its greatest values,
-    /// at most [`TREND_SERIES_MAX`](crate::TREND_SERIES_MAX), and all others together. They add up to the buckets.
+    /// The same split by the dimension that the query names ([`trend_by`](DashboardQuery::trend_by)): its greatest
+    /// values, at most [`TREND_SERIES_MAX`](crate::TREND_SERIES_MAX), and all others together. They add up to the
+    /// buckets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub series: Vec<TrendSeries>,
     /// The responses before the first bucket. An open range begins with the first response since 2020, so these are

@@ -217,8 +217,8 @@ impl DashboardQuery {
         self
     }
 
-    /// Returns the query with what the responses cost in all sums: the exact amount, the list price, what the tokens of the
-    /// cache would have cost outside of it, and the tokens without a price. A store without a price list has none.
+    /// Returns the query with what the responses cost in all sums: the exact amount, the list price, what the tokens of
+    /// the cache would have cost outside of it, and the tokens without a price. A store without a price list has none.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -262,8 +262,8 @@ impl DashboardQuery {
         self
     }
 
-    /// Returns the query with costs by the price list of this digest instead of the one in use, so that an old answer, which
-    /// names its digest, can be had again. If that list was never put in use, the answer is an error,
+    /// Returns the query with costs by the price list of this digest instead of the one in use, so that an old answer,
+    /// which names its digest, can be had again. If that list was never put in use, the answer is an error,
     /// [`StorageKind::UnknownPrices`](bridge_core::StorageKind::UnknownPrices).
     ///
     /// ```

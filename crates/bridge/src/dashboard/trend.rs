@@ -42,8 +42,8 @@ impl Plan {
     }
 
     /// Returns the same steps and earlier ones, as many as a trend may have. So if the next read has still earlier
-    /// responses, its trend needs coarser steps: that happens at most once for each coarser unit, however much older the
-    /// responses are that, for example, a backfill stores meanwhile.
+    /// responses, its trend needs coarser steps: that happens at most once for each coarser unit, however much older
+    /// the responses are that, for example, a backfill stores meanwhile.
     pub(super) fn roomy(query: &DashboardQuery, span: (Timestamp, Timestamp)) -> Self {
         let Self { step, bounds } = Self::new(query, span);
         let (Some(first), Some(end)) = (bounds.first(), bounds.last()) else { return Self { step, bounds } };
@@ -165,8 +165,8 @@ impl Window {
     }
 
     /// The starts that the store is asked to sum by: those of the plan's steps, and of what lies before and after them.
-    /// The window's bounds are starts, too, so that outside of the plan's own steps no sum mixes outliers with responses
-    /// of the window.
+    /// The window's bounds are starts, too, so that outside of the plan's own steps no sum mixes outliers with
+    /// responses of the window.
     pub(super) fn starts(&self, plan: Option<&Plan>) -> Vec<Timestamp> {
         let mut starts = plan.map(|plan| plan.bounds.clone()).unwrap_or_default();
         // A response at the last possible instant belongs to the last step.
@@ -216,8 +216,8 @@ impl Window {
     }
 }
 
-/// Returns the first and the last instant of a trend: those of the range; where it is open, those of the responses in the
-/// window, at the end at least the present. `None` if there is no such instant.
+/// Returns the first and the last instant of a trend: those of the range; where it is open, those of the responses in
+/// the window, at the end at least the present. `None` if there is no such instant.
 pub(super) fn span(
     range: &TimeRange,
     window: &Window,

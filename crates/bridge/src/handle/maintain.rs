@@ -18,10 +18,10 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// The store must hold the greatest snapshot ever read. So it is an error if it has less than the sources, lacks a
     /// response, counts one twice, still holds what an older revision of the counting rule made of sources that are
-    /// available, or holds a row that the bridge did not write (the version of a row verifies its fields). It is not an error
-    /// if it has more, because sources are rewritten and deleted, other machines have their own, and forced updates are
-    /// intended; nor if it lacks what is older than its retention. [`DifferenceKind`](bridge_core::DifferenceKind) lists
-    /// all cases.
+    /// available, or holds a row that the bridge did not write (the version of a row verifies its fields). It is not an
+    /// error if it has more, because sources are rewritten and deleted, other machines have their own, and forced
+    /// updates are intended; nor if it lacks what is older than its retention.
+    /// [`DifferenceKind`](bridge_core::DifferenceKind) lists all cases.
     ///
     /// The sources are read first and then the store, so that what another program stores in the meantime looks like
     /// more than the sources have. What a client writes in the meantime may be missing: the tolerance allows for that.
@@ -72,13 +72,14 @@ impl EnhancedTokenDatabaseBridge {
         Checkpoints::new(Arc::clone(self.ingest()), self.runner.clone())
     }
 
-    /// Restores the exact state of a checkpoint while others read and write. As a dry run, only returns what would change.
+    /// Restores the exact state of a checkpoint while others read and write. As a dry run, only returns what would
+    /// change.
     ///
     /// Afterwards nothing is stored until [`resume`](Checkpoints::resume): storing, backfill and synchronization are
     /// refused on all hosts, including those that had already begun.
     /// [`get_analysis_with_fallback`](Self::get_analysis_with_fallback) answers from a live analysis of the sources;
-    /// summaries and dashboards read what was restored. What was replaced becomes a checkpoint itself, so that a rollback
-    /// can be rolled back.
+    /// summaries and dashboards read what was restored. What was replaced becomes a checkpoint itself, so that a
+    /// rollback can be rolled back.
     ///
     /// If it is killed at any moment, it has changed nothing, or the next start completes it.
     ///
@@ -116,8 +117,8 @@ impl EnhancedTokenDatabaseBridge {
     /// # Errors
     ///
     /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) if there is none of this name;
-    /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) if another rollback was faster; any error of the
-    /// store.
+    /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) if another rollback was faster; any error of
+    /// the store.
     pub async fn rollback_bridge_integration(
         &self,
         checkpoint: &CheckpointName,
@@ -130,8 +131,8 @@ impl EnhancedTokenDatabaseBridge {
     /// Exports the whole store as of one moment: every response with its version, and how far every
     /// transcript was read. Writers are not blocked.
     ///
-    /// Memory does not grow with the store. The folder appears only when it is complete: an export that is killed leaves
-    /// one named `….partial`, which the next export to the same place, or to one next to it, removes.
+    /// Memory does not grow with the store. The folder appears only when it is complete: an export that is killed
+    /// leaves one named `….partial`, which the next export to the same place, or to one next to it, removes.
     ///
     /// ```no_run
     /// # use bridge::{EnhancedTokenDatabaseBridge, backup::{BackupPlace, ExportOptions}};
@@ -150,9 +151,9 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Backup`] if something exists at the place already, or it cannot be written, for example because the
-    /// disk is full; [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails, or the server may not
-    /// write to the place: then the message names the setting. What was written so far is removed.
+    /// [`BridgeError::Backup`] if something exists at the place already, or it cannot be written, for example because
+    /// the disk is full; [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails, or the server may
+    /// not write to the place: then the message names the setting. What was written so far is removed.
     pub async fn export_store(&self, options: ExportOptions) -> Result<ExportResult, BridgeError> {
         self.runner.run(Operation::ExportStore, None, backup::export(self.ingest(), options)).await
     }
@@ -161,7 +162,8 @@ impl EnhancedTokenDatabaseBridge {
     /// store becomes the same as the exported one, a filled one gets what it lacks, and an import may be killed and
     /// repeated. What was forced stays forced.
     ///
-    /// A folder is checked as a whole before anything is stored. See [`export_store`](Self::export_store) for an example.
+    /// A folder is checked as a whole before anything is stored. See [`export_store`](Self::export_store) for an
+    /// example.
     ///
     /// # Errors
     ///

@@ -105,7 +105,8 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Returns a handle whose operations assign the responses that they store to this developer, this team and these
-    /// labels, before what the [rules](crate::BridgeBuilder::assignments) say. For a service with a tenant for each call.
+    /// labels, before what the [rules](crate::BridgeBuilder::assignments) say. For a service with a tenant for each
+    /// call.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
@@ -144,8 +145,8 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Shuts the bridge down, within 30 seconds or the deadline that is [given](ShutdownRequest::within): ends
-    /// [`keep_in_sync`](Self::keep_in_sync), each [`monitor`](Self::monitor) and the bridge's own health checks after what
-    /// they are doing, writes all waiting audit records, exports the metrics, and closes the embedded engine if a
+    /// [`keep_in_sync`](Self::keep_in_sync), each [`monitor`](Self::monitor) and the bridge's own health checks after
+    /// what they are doing, writes all waiting audit records, exports the metrics, and closes the embedded engine if a
     /// configuration started it. Await it before the program ends.
     ///
     /// Operations can be called afterwards, and start the engine again; tasks that have ended do not come back.
@@ -176,6 +177,12 @@ impl EnhancedTokenDatabaseBridge {
 
     pub(crate) fn ingest(&self) -> &Arc<Ingest> {
         &self.parts.ingest
+    }
+
+    /// Returns the time after which an unseen host is silent, if there is a limit.
+    #[cfg(feature = "axum")]
+    pub(crate) fn host_silent_max(&self) -> Option<Duration> {
+        self.parts.monitoring.options.limits.host_silent_max
     }
 
     pub(crate) fn runner(&self) -> &OperationRunner {

@@ -9,8 +9,8 @@ use super::EnhancedTokenDatabaseBridge;
 
 impl EnhancedTokenDatabaseBridge {
     /// Records an operation of the embedder in the audit; the bridge records its own operations itself. Never waits and
-    /// never fails: the record is kept in the audit's spool or in memory until the store has it, or dropped and counted if
-    /// there is no room.
+    /// never fails: the record is kept in the audit's spool or in memory until the store has it, or dropped and counted
+    /// if there is no room.
     ///
     /// Of the result's errors only the number is recorded, because the bridge cannot know what their texts contain.
     ///
@@ -74,8 +74,8 @@ impl EnhancedTokenDatabaseBridge {
         self.parts.monitoring.export_metrics();
     }
 
-    /// Checks whether the bridge can do its work: whether the database answers and accepts writes, the transcripts can be
-    /// read and are stored, operations succeed, connections are free, the circuit is closed and the disks have room.
+    /// Checks whether the bridge can do its work: whether the database answers and accepts writes, the transcripts can
+    /// be read and are stored, operations succeed, connections are free, the circuit is closed and the disks have room.
     ///
     /// It never fails and is never late: a probe that does not answer within
     /// [`HealthLimits::probe_timeout`](crate::HealthLimits::probe_timeout) is reported as such, and does not delay the
@@ -106,8 +106,8 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Calls the observer with the bridge's health and with its statistics: once at the start, then as often as the
-    /// bridge's [`MonitoringOptions`](crate::MonitoringOptions) say, until the returned value is dropped. An observer that
-    /// panics is called again the next time; the metrics and the health check show it.
+    /// bridge's [`MonitoringOptions`](crate::MonitoringOptions) say, until the returned value is dropped. An observer
+    /// that panics is called again the next time; the metrics and the health check show it.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -13,8 +13,8 @@ use crate::telemetry::operation::Operation;
 use super::EnhancedTokenDatabaseBridge;
 
 impl EnhancedTokenDatabaseBridge {
-    /// Returns the stored summaries of the sessions that were active in the last days, each with the totals of its whole
-    /// life, by session id.
+    /// Returns the stored summaries of the sessions that were active in the last days, each with the totals of its
+    /// whole life, by session id.
     ///
     /// Answers come from the cache if it has one that is not stale.
     ///
@@ -93,8 +93,8 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::UnknownSession`] if both store and sources answer that the session has no responses; otherwise, if
-    /// the cache does not know it either, the store's error.
+    /// [`BridgeError::UnknownSession`] if both store and sources answer that the session has no responses; otherwise,
+    /// if the cache does not know it either, the store's error.
     pub async fn get_analysis_with_fallback(
         &self,
         session: &SessionId,
@@ -103,23 +103,23 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::GetAnalysisWithFallback, Some(session), work).await
     }
 
-    /// Returns what is known of sessions besides sums: their details, the limits that they hit, and the transcripts that the
-    /// client will delete.
+    /// Returns what is known of sessions besides sums: their details, the limits that they hit, and the transcripts
+    /// that the client will delete.
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         Sessions::new(self.clone())
     }
 
-    /// Returns an adapter that reads the bridge's own store and uses its clock; its answers are operations of the bridge,
-    /// with log, metrics and audit. A program that only shows statistics can do with a read-only database user, which cannot
-    /// write an audit; it uses [`DashboardBridgeAdapter::new`].
+    /// Returns an adapter that reads the bridge's own store and uses its clock; its calls are operations of the bridge,
+    /// with log, metrics and audit. A program that only shows statistics can do with a read-only database user, which
+    /// cannot write an audit; it uses [`DashboardBridgeAdapter::new`].
     #[must_use]
     pub fn dashboard(&self) -> DashboardBridgeAdapter {
         self.parts.dashboard.clone().recorded_by(self.runner.clone())
     }
 
-    /// Returns the records of the audit that the filter admits, newest first. Records that are still waiting are written
-    /// first, if the store accepts them.
+    /// Returns the records of the audit that the filter admits, newest first. Records that are still waiting are
+    /// written first, if the store accepts them.
     ///
     /// # Errors
     ///

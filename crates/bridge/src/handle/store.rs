@@ -20,8 +20,8 @@ impl EnhancedTokenDatabaseBridge {
     /// Stores an analysis: merges its responses into the store. A response that is stored already is not written again.
     ///
     /// An analysis without responses brings only the session's sums: one row per session, of the newest analysis. If
-    /// responses of the session are stored, before or after, only they count, even with a forced update; the result says
-    /// how many tokens they have. The other facts of the newest analysis are stored in every case.
+    /// responses of the session are stored, before or after, only they count, even with a forced update; the result
+    /// says how many tokens they have. The other facts of the newest analysis are stored in every case.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -104,15 +104,15 @@ impl EnhancedTokenDatabaseBridge {
         results.await.unwrap_or_default()
     }
 
-    /// Stores pushed entries of a session, for instance from CI, containers or other runs whose disk does not outlive them.
-    /// The signature fits `append` of the Agent SDK's session store. Entries are counted like the lines of a file, and may
-    /// also be in one: a response counts once, however often and by whichever way it arrives. Every line is validated in
-    /// full, as with [`strict`](crate::AnalyzerOptions::strict).
+    /// Stores pushed entries of a session, for instance from CI, containers or other runs whose disk does not outlive
+    /// them. The signature fits `append` of the Agent SDK's session store. Entries are counted like the lines of a
+    /// file, and may also be in one: a response counts once, however often and by whichever way it arrives. Every line
+    /// is validated in full, as with [`strict`](crate::AnalyzerOptions::strict).
     ///
     /// Only new entries are read. A failed call can be repeated, even by another process. If the entries are numbered
-    /// ([`SessionEntries::with_first`]), a gap is an error; see [`SessionEntries`] for entries without numbers. Two programs
-    /// may push to the same stream: no response is lost or counted twice, but the line counts of the recorded source are
-    /// those of one of them.
+    /// ([`SessionEntries::with_first`]), a gap is an error; see [`SessionEntries`] for entries without numbers. Two
+    /// programs may push to the same stream: no response is lost or counted twice, but the line counts of the recorded
+    /// source are those of one of them.
     ///
     /// Memory: the entries, and the rows of 4 MiB of them.
     ///
@@ -159,12 +159,12 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::Append, Some(session), work).await
     }
 
-    /// Stores a transcript from an asynchronous reader: an object in an object store, a pipe, the body of a response. It is
-    /// counted like a file, damage included; a last line without a newline counts if it is valid.
+    /// Stores a transcript from an asynchronous reader: an object in an object store, a pipe, the body of a response.
+    /// It is counted like a file, damage included; a last line without a newline counts if it is valid.
     ///
     /// A reader that begins at [`stored_stream_position`](Self::stored_stream_position) provides only what is new. One
-    /// that begins at 0 is read as a whole and replaces the record of the stream. After a failure, reading can be repeated
-    /// from either position.
+    /// that begins at 0 is read as a whole and replaces the record of the stream. After a failure, reading can be
+    /// repeated from either position.
     ///
     /// Memory: two pieces of 4 MiB and their rows, or one line if it is longer, up to the analyzer's limit.
     ///
@@ -206,8 +206,8 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::ReadStream, None, work).await
     }
 
-    /// Returns the position up to which a stream is stored, where a reader may begin; `None` if nothing of it is stored or
-    /// all of it must be read again. For an example see [`read_stream`](Self::read_stream).
+    /// Returns the position up to which a stream is stored, where a reader may begin; `None` if nothing of it is stored
+    /// or all of it must be read again. For an example see [`read_stream`](Self::read_stream).
     ///
     /// # Errors
     ///
@@ -216,7 +216,8 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         stream: &TranscriptStream,
     ) -> Result<Option<StreamPosition>, BridgeError> {
-        read_stream::stored_position(self.ingest(), stream).await
+        let work = read_stream::stored_position(self.ingest(), stream);
+        self.runner.run(Operation::StoredStreamPosition, None, work).await
     }
 
     /// Analyzes all transcripts and stores their responses.

@@ -17,9 +17,9 @@ impl EnhancedTokenDatabaseBridge {
     /// Brings the store up to date with the transcripts of one session.
     ///
     /// A session's lines may be in any file, so in every file that changed since it was last read, what is new is read,
-    /// and what is found of other sessions is stored too; the result is about the one asked for. Calls that wait for one
-    /// another share a synchronization, and each of them returns its changes. With [`SyncMode::Full`]
-    /// every file is read from its beginning. What the client deleted or rewrote stays stored.
+    /// and what is found of other sessions is stored too; the result is about the one asked for. Calls that wait for
+    /// one another share a synchronization, and each of them returns its changes. With [`SyncMode::Full`] every file is
+    /// read from its beginning. What the client deleted or rewrote stays stored.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -66,9 +66,9 @@ impl EnhancedTokenDatabaseBridge {
     /// no matter which host stored it: a session without a file on this machine, because another machine or an embedder
     /// stored it, is unchanged.
     ///
-    /// With [`since`](SyncOptions::since) only the transcripts that were modified at that time or later are read, and only
-    /// their sessions have results. A file that could not be read, and that the store does not know, has a failed result
-    /// of its own, under its path.
+    /// With [`since`](SyncOptions::since) only the transcripts that were modified at that time or later are read, and
+    /// only their sessions have results. A file that could not be read, and that the store does not know, has a failed
+    /// result of its own, under its path.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -103,16 +103,16 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Brings the store up to date now, and again whenever something changes, in a task of its own. The
-    /// [options](LiveOptions) say how that is noticed; a [`Duration`](std::time::Duration) is the interval of searches of all transcripts. Calls the
-    /// observer each time with the sessions that changed or that failed differently than the time before, or with the
-    /// error of the whole synchronization; the next one tries again.
+    /// [options](LiveOptions) say how that is noticed; a [`Duration`](std::time::Duration) is the interval of searches
+    /// of all transcripts. Calls the observer each time with the sessions that changed or that failed differently than
+    /// the time before, or with the error of the whole synchronization; the next one tries again.
     ///
     /// A panic does not end the task: one of the observer shows in the metrics and the health check, one of the
     /// synchronization itself is reported to the observer as an error.
     ///
     /// If nothing changed, a search of all transcripts inspects each file and reads none. While the store cannot be
-    /// reached, what changed is remembered by its path, and in limited memory: too many paths become a search. For a stream of the changes in place of a
-    /// callback see [`observer_stream`](crate::observer_stream()).
+    /// reached, what changed is remembered by its path, and in limited memory: too many paths become a search. For a
+    /// stream of the changes in place of a callback see [`observer_stream`](crate::observer_stream()).
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

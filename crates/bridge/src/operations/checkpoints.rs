@@ -9,6 +9,7 @@ use bridge_core::{
 use bridge_storage::require;
 
 use crate::ingest::Ingest;
+use crate::telemetry::log::with_cause;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 
@@ -50,7 +51,7 @@ impl Checkpoints {
     /// assert_eq!(checkpoint.totals.tokens, 0);
     /// assert_eq!(bridge.checkpoints().list().await?, [checkpoint]);
     ///
-    /// bridge.checkpoints().drop(&name).await?;
+    /// bridge.checkpoints().remove(&name).await?;
     /// assert!(bridge.checkpoints().list().await?.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -59,7 +60,8 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) if the name is taken or reserved for rollbacks; any error of the store.
+    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) if the name is taken or reserved for
+    /// rollbacks; any error of the store.
     pub async fn create(&self, name: &CheckpointName) -> Result<Checkpoint, BridgeError> {
         let now = self.ingest.clock.now();
         let work = async {
@@ -81,13 +83,14 @@ impl Checkpoints {
         self.runner.run(Operation::ListCheckpoints, None, work).await
     }
 
-    /// Drops a checkpoint; see [`create`](Self::create). One that a rollback made of the state that it
-    /// replaced (`before_rollback_…`) also stays until it is dropped.
+    /// Removes a checkpoint; see [`create`](Self::create). One that a rollback made of the state that it replaced
+    /// (`before_rollback_…`) also stays until it is removed.
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) if there is none of this name; any error of the store.
-    pub async fn drop(&self, name: &CheckpointName) -> Result<(), BridgeError> {
+    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) if there is none of this name; any error of
+    /// the store.
+    pub async fn remove(&self, name: &CheckpointName) -> Result<(), BridgeError> {
         let work = async {
             require(self.ingest.store.checkpoints(), "drop a checkpoint")?.drop_checkpoint(name).await
         };
@@ -144,7 +147,7 @@ async fn perform(ingest: &Ingest, name: &CheckpointName) -> Result<RollbackResul
     let duration = watch.elapsed();
     // The rollback has happened, whether or not the counting succeeds.
     let kept = store.list_checkpoints().await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "rolled back, but the replaced state cannot be counted");
+        tracing::warn!(error = with_cause(&error), "rolled back, but the replaced state cannot be counted");
         Vec::new()
     });
     let totals = |name: &CheckpointName| {

@@ -7,11 +7,12 @@ use bridge_analysis::History;
 use bridge_core::{
     AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
     BridgeResult, Checkpoint, CheckpointTotals, IntegrityResult, RollbackResult, SessionId, StoreState,
-    StreamResult, SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
+    StreamPosition, StreamResult, SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
 };
 
 use crate::blocks::Blocks;
 use crate::budgets::BudgetStatus;
+use crate::dashboard::hosts::HostFreshness;
 use crate::operations::expiring::ExpiringTranscripts;
 use crate::operations::sessions::{SessionDetails, SessionLimit};
 
@@ -184,6 +185,25 @@ impl ToAuditSummary for Blocks {
 impl ToAuditSummary for Vec<BudgetStatus> {
     fn audit_summary(&self) -> AuditSummary {
         AuditSummary::of(0, [("budgets", self.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for Vec<HostFreshness> {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(0, [("hosts", self.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for Option<StreamPosition> {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(0, self.map(|position| ("lines", position.lines)))
+    }
+}
+
+/// A change of what is in use.
+impl ToAuditSummary for bool {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(0, [("changed", u64::from(*self))])
     }
 }
 

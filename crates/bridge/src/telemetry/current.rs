@@ -10,7 +10,7 @@ use bridge_storage::{current_correlation_id, with_correlation_id};
 use tracing::{Instrument, Span};
 
 use crate::telemetry::Telemetry;
-use crate::telemetry::audit::{Place, root_cause};
+use crate::telemetry::audit::{RecordStorage, root_cause};
 use crate::telemetry::operation::Operation;
 use crate::telemetry::write_counters::WriteCounters;
 
@@ -62,13 +62,13 @@ impl CurrentOperation {
     /// Returns whether the record of the ended operation is to be written before the call returns. Records of forced
     /// updates and of administrative operations are, unless the store is unreachable. Those of other writes are if they
     /// wait in memory, and the announcement does not say the same.
-    pub(crate) fn needs_flush<T>(&self, place: Place, result: &Result<T, BridgeError>) -> bool {
+    pub(crate) fn needs_flush<T>(&self, place: RecordStorage, result: &Result<T, BridgeError>) -> bool {
         let cause = result.as_ref().err().map(root_cause);
         let is_away = matches!(cause, Some(BridgeError::Connection { .. }));
         let written = self.written();
         let is_due = match self.announced.get() {
             _ if self.operation.is_administrative() || written.forced => true,
-            _ if place == Place::Spool || self.telemetry.audit.is_refused() => false,
+            _ if place == RecordStorage::Spool || self.telemetry.audit.is_refused() => false,
             Some(announced) => result.is_err() || WriteCounters::of_record(announced) != written,
             None => written.records > 0,
         };
@@ -144,7 +144,10 @@ pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
         planned.set_in(record);
     });
     let place = audit.announce(current.operation, &record);
-    if place != Place::Nowhere && current.announced.set(record).is_ok() && place == Place::Memory {
+    if place != RecordStorage::Nowhere
+        && current.announced.set(record).is_ok()
+        && place == RecordStorage::Memory
+    {
         audit.flush_within(current.telemetry.flush_deadline).await;
     }
 }

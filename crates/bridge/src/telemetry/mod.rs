@@ -47,8 +47,8 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Calls the observer, and returns whether it returned. A panic in it ends neither the work nor the calling task. It is
-    /// counted, logged without its message, which may contain anything, and shown by the health check.
+    /// Calls the observer, and returns whether it returned. A panic in it ends neither the work nor the calling task.
+    /// It is counted, logged without its message, which may contain anything, and shown by the health check.
     ///
     /// In a program built with `panic = "abort"`, a panic ends the program, as everywhere.
     pub(crate) fn notify(&self, observer: Observer, call: impl FnOnce()) -> bool {

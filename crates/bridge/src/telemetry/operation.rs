@@ -33,8 +33,14 @@ pub enum Operation {
     Append,
     /// Storing a stream.
     ReadStream,
+    /// Reading the position up to which a stream is stored.
+    StoredStreamPosition,
     /// Reading a dashboard's statistics.
     GetDashboardTokenMetrics,
+    /// Reading when each host was last heard of.
+    Hosts,
+    /// Putting a price list in use.
+    UsePrices,
     /// Reading the blocks by which clients limit usage.
     Blocks,
     /// Reading what is spent of the budgets.
@@ -67,7 +73,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::StoreEnhancedAnalysis,
         Self::BatchStoreAnalyses,
         Self::BackfillHistoricalData,
@@ -80,7 +86,10 @@ impl Operation {
         Self::OnContentBatchProcessed,
         Self::Append,
         Self::ReadStream,
+        Self::StoredStreamPosition,
         Self::GetDashboardTokenMetrics,
+        Self::Hosts,
+        Self::UsePrices,
         Self::Blocks,
         Self::Budgets,
         Self::SessionDetails,
@@ -113,7 +122,10 @@ impl Operation {
             Self::OnContentBatchProcessed => "on_content_batch_processed",
             Self::Append => "append",
             Self::ReadStream => "read_stream",
+            Self::StoredStreamPosition => "stored_stream_position",
             Self::GetDashboardTokenMetrics => "get_dashboard_token_metrics",
+            Self::Hosts => "hosts",
+            Self::UsePrices => "use_prices",
             Self::Blocks => "blocks",
             Self::Budgets => "budgets",
             Self::SessionDetails => "session_details",
@@ -137,8 +149,8 @@ impl Operation {
         OperationName::new(self.name()).expect("a constant is a name")
     }
 
-    /// Returns the span of a call, which has the operation's name. The name of a span is a constant of its call site, so
-    /// each operation has one.
+    /// Returns the span of a call, which has the operation's name. The name of a span is a constant of its call site,
+    /// so each operation has one.
     pub(crate) fn span(self, session: Option<&SessionId>, id: CorrelationId, actor: Option<&Actor>) -> Span {
         macro_rules! span_of {
             ($($operation:ident),+ $(,)?) => {
@@ -154,7 +166,12 @@ impl Operation {
             };
         }
         span_of! {
-            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, Append, ReadStream, GetDashboardTokenMetrics, Blocks, Budgets, SessionDetails, LimitEvents, ExpiringTranscripts, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
+            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData,
+            SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback,
+            VerifyDataIntegrity, OnContentBatchProcessed, Append, ReadStream, StoredStreamPosition,
+            GetDashboardTokenMetrics, Hosts, UsePrices, Blocks, Budgets, SessionDetails, LimitEvents,
+            ExpiringTranscripts, CreateCheckpoint, ListCheckpoints, DropCheckpoint,
+            RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
         }
     }
 
@@ -165,7 +182,9 @@ impl Operation {
             Self::AnalyzeHistoricalData
                 | Self::GetStoredTokenSummaries
                 | Self::GetAnalysisWithFallback
+                | Self::StoredStreamPosition
                 | Self::GetDashboardTokenMetrics
+                | Self::Hosts
                 | Self::Blocks
                 | Self::Budgets
                 | Self::SessionDetails
@@ -182,6 +201,7 @@ impl Operation {
             self,
             Self::BackfillHistoricalData
                 | Self::VerifyDataIntegrity
+                | Self::UsePrices
                 | Self::CreateCheckpoint
                 | Self::DropCheckpoint
                 | Self::RollbackBridgeIntegration

@@ -11,7 +11,7 @@ use bridge_storage::with_correlation_id;
 use tracing::Instrument;
 
 use crate::telemetry::Telemetry;
-use crate::telemetry::audit::Place;
+use crate::telemetry::audit::RecordStorage;
 use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 use crate::telemetry::current::{Caller, CurrentOperation, within};
 use crate::telemetry::log;
@@ -99,7 +99,7 @@ struct OperationGuard {
 
 impl OperationGuard {
     /// Returns where the record is.
-    fn end<T: ToAuditSummary>(mut self, result: &Result<T, BridgeError>) -> Place {
+    fn end<T: ToAuditSummary>(mut self, result: &Result<T, BridgeError>) -> RecordStorage {
         self.ended = true;
         match result {
             Ok(value) => {
@@ -110,7 +110,12 @@ impl OperationGuard {
         }
     }
 
-    fn record(&self, outcome: AuditOutcome, summary: AuditSummary, error: Option<&BridgeError>) -> Place {
+    fn record(
+        &self,
+        outcome: AuditOutcome,
+        summary: AuditSummary,
+        error: Option<&BridgeError>,
+    ) -> RecordStorage {
         let CurrentOperation { telemetry, operation, session, caller, announced, .. } = &*self.current;
         let (duration, written) = (self.watch.elapsed(), self.current.written());
         telemetry.metrics.operation_ended(*operation, outcome, duration);
@@ -138,7 +143,7 @@ impl OperationGuard {
         });
         log::log_operation(&record, *operation, error);
         let is_kept = telemetry.heartbeat.keeps(summary.is_idle, telemetry.clock.now());
-        if is_kept { audit.keep(*operation, &record) } else { Place::Nowhere }
+        if is_kept { audit.keep(*operation, &record) } else { RecordStorage::Nowhere }
     }
 }
 

@@ -23,7 +23,7 @@ impl Day {
 
         let rows = self.rows().await;
         for name in [before_the_import(), before_rollback()] {
-            self.bridge.checkpoints().drop(&name).await.unwrap();
+            self.bridge.checkpoints().remove(&name).await.unwrap();
         }
         assert_eq!(self.checkpoints().await, []);
         assert_eq!(self.rows().await, rows);

@@ -215,6 +215,10 @@ async fn every_operation_is_audited_by_name() {
     let _ = bridge.verify_data_integrity(IntegrityOptions::default()).await.unwrap();
     let _ = bridge.analyze_historical_data(BackfillOptions::default()).await.unwrap();
     let _ = bridge.dashboard().get_dashboard_token_metrics(bridge::TimeRange::ALL).await.unwrap();
+    let _ = bridge.dashboard().hosts().await.unwrap();
+    let _ = bridge.dashboard().use_prices(bridge::pricing::Catalog::shipped()).await.unwrap();
+    let stream = bridge::stream::TranscriptStream::new("s.jsonl");
+    let _ = bridge.stored_stream_position(&stream).await.unwrap();
     let own = BridgeResult { success: false, ..store_result(&bridge).await };
     bridge.log_bridge_operation(&OperationName::new("mine").unwrap(), None, &own);
 
@@ -232,8 +236,11 @@ async fn every_operation_is_audited_by_name() {
         (8, "verify_data_integrity", Succeeded),
         (9, "analyze_historical_data", Succeeded),
         (10, "get_dashboard_token_metrics", Succeeded),
-        (11, "store_enhanced_analysis", Succeeded),
-        (12, "mine", Failed),
+        (11, "hosts", Succeeded),
+        (12, "use_prices", Succeeded),
+        (13, "stored_stream_position", Succeeded),
+        (14, "store_enhanced_analysis", Succeeded),
+        (15, "mine", Failed),
     ];
     assert_eq!(entries(&records), wanted);
     let backfill = &records[0];
@@ -242,6 +249,7 @@ async fn every_operation_is_audited_by_name() {
     assert_eq!((count("snapshots"), count("counted_responses"), count("lines")), (2, 1, 2));
     assert_eq!(records[3].records_stored, 1, "rows written by spawned tasks are not attributed");
     assert_eq!(records[6].error_kind, "unknown_session");
+    assert_eq!((records[10].counts["hosts"], records[11].counts["changed"]), (1, 1));
 
     let failed = AuditFilter::default().with_outcome(Failed).with_session(SessionId::new("unknown").unwrap());
     assert_eq!(bridge.audit_log(&failed).await.unwrap(), [records[6].clone()]);

@@ -9,8 +9,8 @@ const BATCH_RECORDS: usize = 1000;
 
 /// The records that wait in memory, oldest first.
 ///
-/// Invariant: a record leaves only when the store has it, and only at the front. So a caller that is dropped while writing
-/// leaves records that are written again, under their ids, and in their order.
+/// Invariant: a record leaves only when the store has it, and only at the front. So a caller that is dropped while
+/// writing leaves records that are written again, under their ids, and in their order.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     records: VecDeque<AuditRecord>,
@@ -56,8 +56,8 @@ impl Buffer {
         self.gone += records as u64;
     }
 
-    /// Replaces the announcement of the record, if it is still waiting. One that is being written must not change: it is
-    /// removed when the store has it, and its replacement would be lost.
+    /// Replaces the announcement of the record, if it is still waiting. One that is being written must not change: it
+    /// is removed when the store has it, and its replacement would be lost.
     pub(super) fn replace_announced(&mut self, record: &AuditRecord) -> bool {
         let waiting = self.waiting(record.id);
         let is_there = waiting.is_some();

@@ -67,7 +67,7 @@ impl AuditTrail {
         let mut state = self.state();
         state.written += batch.records.len() as u64;
         state.damaged += batch.damaged;
-        state.untold.damaged += batch.damaged;
+        state.unreported.damaged += batch.damaged;
     }
 
     async fn write_buffered(&self, due: u64) -> Result<u64, BridgeError> {
@@ -95,7 +95,7 @@ impl AuditTrail {
 
     /// Returns an `audit_gap` record of the lost records, if there are any.
     fn take_gap(&self) -> Option<AuditRecord> {
-        let Gap { dropped, damaged } = std::mem::take(&mut self.state().untold);
+        let Gap { dropped, damaged } = std::mem::take(&mut self.state().unreported);
         if dropped + damaged == 0 {
             return None;
         }
@@ -104,8 +104,8 @@ impl AuditTrail {
         Some(self.record(operation, id, |record| {
             record.outcome = AuditOutcome::Incomplete;
             record.error = match damaged {
-                0 => format!("{dropped} records were dropped while the store was away"),
-                _ => format!("{dropped} records were dropped, and {damaged} lines of the spool damaged"),
+                0 => format!("{dropped} records were dropped while the store was unavailable"),
+                _ => format!("{dropped} records dropped, {damaged} spool lines damaged"),
             };
             record.counts.insert("dropped_records".to_owned(), dropped);
             record.counts.insert("damaged_lines".to_owned(), damaged);
@@ -118,7 +118,8 @@ impl AuditTrail {
         self.is_refused.store(error.is_some_and(is_refusal), Ordering::Relaxed);
         match error {
             Some(error) if !was_failing => {
-                tracing::warn!(%error, kind = error.kind(), advice = crate::advice(error), "cannot write the audit, records are kept");
+                let (kind, advice) = (error.kind(), crate::advice(error));
+                tracing::warn!(%error, kind, advice, "cannot write the audit, records are kept");
             }
             None if was_failing => tracing::info!("audit writes recovered"),
             _ => {}

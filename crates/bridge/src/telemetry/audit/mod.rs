@@ -59,7 +59,7 @@ struct State {
     dropped: u64,
     damaged: u64,
     /// Lost records that no `audit_gap` record reports yet.
-    untold: Gap,
+    unreported: Gap,
     /// True while a background task writes.
     has_writer: bool,
 }
@@ -73,7 +73,7 @@ struct Gap {
 
 /// The place where a record waits for the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum RecordStorage {
     /// In a file: it outlives the program.
     Spool,
     /// In memory.
@@ -134,8 +134,8 @@ impl AuditTrail {
     }
 
     /// Keeps the record of an operation, if such operations are recorded.
-    pub(crate) fn keep(self: &Arc<Self>, operation: Operation, record: &AuditRecord) -> Place {
-        if self.wants(operation, record.outcome) { self.push(record) } else { Place::Nowhere }
+    pub(crate) fn keep(self: &Arc<Self>, operation: Operation, record: &AuditRecord) -> RecordStorage {
+        if self.wants(operation, record.outcome) { self.push(record) } else { RecordStorage::Nowhere }
     }
 
     fn wants(&self, operation: Operation, outcome: AuditOutcome) -> bool {
@@ -148,17 +148,17 @@ impl AuditTrail {
 
     /// Keeps the record of an operation that has not ended yet, if there is room. In memory it helps only if it is
     /// written now, with [`flush_within`](Self::flush_within).
-    pub(crate) fn announce(self: &Arc<Self>, operation: Operation, record: &AuditRecord) -> Place {
+    pub(crate) fn announce(self: &Arc<Self>, operation: Operation, record: &AuditRecord) -> RecordStorage {
         if !self.wants(operation, record.outcome) {
-            return Place::Nowhere;
+            return RecordStorage::Nowhere;
         }
         let place = match self.spool.as_ref().map(|spool| spool.announce(record)) {
-            Some(Appended::Kept) => Place::Spool,
-            Some(Appended::Full) => Place::Nowhere,
-            Some(Appended::Failed) | None if self.is_refused() => Place::Nowhere,
+            Some(Appended::Kept) => RecordStorage::Spool,
+            Some(Appended::Full) => RecordStorage::Nowhere,
+            Some(Appended::Failed) | None if self.is_refused() => RecordStorage::Nowhere,
             Some(Appended::Failed) | None => self.buffer(record),
         };
-        if place != Place::Nowhere {
+        if place != RecordStorage::Nowhere {
             self.wake_writer();
         }
         place
@@ -177,16 +177,16 @@ impl AuditTrail {
     }
 
     /// Keeps the record until the store has it.
-    fn push(self: &Arc<Self>, record: &AuditRecord) -> Place {
+    fn push(self: &Arc<Self>, record: &AuditRecord) -> RecordStorage {
         if self.state().buffer.replace_announced(record) {
-            return Place::Memory;
+            return RecordStorage::Memory;
         }
         let place = match self.spool.as_ref().map(|spool| spool.append(record)) {
-            Some(Appended::Kept) => Place::Spool,
-            Some(Appended::Full) => Place::Nowhere,
+            Some(Appended::Kept) => RecordStorage::Spool,
+            Some(Appended::Full) => RecordStorage::Nowhere,
             Some(Appended::Failed) | None => self.buffer(record),
         };
-        if place == Place::Nowhere {
+        if place == RecordStorage::Nowhere {
             self.drop_record();
         } else {
             self.wake_writer();
@@ -195,20 +195,20 @@ impl AuditTrail {
     }
 
     /// Keeps the record in memory, if there is room.
-    fn buffer(&self, record: &AuditRecord) -> Place {
+    fn buffer(&self, record: &AuditRecord) -> RecordStorage {
         let buffer = &mut self.state().buffer;
         if buffer.len() >= self.options.buffer_records_max {
-            return Place::Nowhere;
+            return RecordStorage::Nowhere;
         }
         buffer.push(record.clone());
-        Place::Memory
+        RecordStorage::Memory
     }
 
     fn drop_record(&self) {
         let mut state = self.state();
         state.dropped += 1;
-        state.untold.dropped += 1;
-        if state.untold.dropped == 1 {
+        state.unreported.dropped += 1;
+        if state.unreported.dropped == 1 {
             tracing::error!("audit buffer full, dropping records");
         }
     }

@@ -31,14 +31,14 @@ pub struct AuditOptions {
     /// Folder of the spool: files in which records wait for the store, and which outlive the program. Without one,
     /// records wait in memory, and an operation that stores something returns after the store has its record.
     pub spool_dir: Option<PathBuf>,
-    /// Maximum size of the spool, in bytes; 0 turns it off. Further records are dropped, counted and reported like those
-    /// of a full buffer.
+    /// Maximum size of the spool, in bytes; 0 turns it off. Further records are dropped, counted and reported like
+    /// those of a full buffer.
     pub spool_bytes_max: u64,
 }
 
 /// The operations that are recorded. The audit does not record who reads it, nor that a synchronization of
-/// [`keep_in_sync`](crate::EnhancedTokenDatabaseBridge::keep_in_sync) had nothing to do, except once in five minutes without
-/// another record, which shows that the host is there.
+/// [`keep_in_sync`](crate::EnhancedTokenDatabaseBridge::keep_in_sync) had nothing to do, except once in five minutes
+/// without another record, which shows that the host is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuditedOperations {

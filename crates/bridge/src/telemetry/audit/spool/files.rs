@@ -56,8 +56,8 @@ fn entry_of(folder: &Path, name: &str) -> Option<(String, Entry)> {
 
 /// The lock of a living program on its files in a spool.
 ///
-/// The operating system releases it when the program ends in any way. A program that takes the lock of an ended one owns
-/// its files. The lock file is removed before the lock is released; it has no content.
+/// The operating system releases it when the program ends in any way. A program that takes the lock of an ended one
+/// owns its files. The lock file is removed before the lock is released; it has no content.
 #[derive(Debug)]
 pub(super) struct OwnerLock {
     path: PathBuf,
