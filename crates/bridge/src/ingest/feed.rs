@@ -67,8 +67,8 @@ impl fmt::Debug for BatchProcessingResult {
 /// The source of the pieces: the default names of its lines, and the name that it is recorded under.
 #[derive(Debug, Clone)]
 pub(crate) struct FeedSource<'a> {
-    /// Its name is the session, and its folder the project, of lines that name none. Its time of modification is the time
-    /// of responses that have no other.
+    /// Its name is the session, and its folder the project, of lines that name none. Its time of modification is the
+    /// time of responses that have no other.
     pub(crate) file: SourceFile,
     /// The session of lines that name none, if it is not the file's name.
     pub(crate) session: Option<SessionId>,
@@ -142,6 +142,16 @@ pub(crate) struct Advance {
     pub(crate) read: LinesRead,
 }
 
+/// New content, cut where its last whole line ends.
+struct Cut<'a> {
+    /// Whole lines, of which the first begins in the tail; `None` if no line ends.
+    lines: Option<&'a [u8]>,
+    /// The part of the last line that has arrived.
+    open: &'a [u8],
+    /// The last line exceeds the limit: what arrived of it is among the lines, and the rest of it is dropped.
+    exceeds: bool,
+}
+
 /// The lines that were read of a piece.
 #[derive(Debug, Default)]
 pub(crate) struct LinesRead {
@@ -205,54 +215,60 @@ impl FeedState {
             return Err(BridgeError::out_of_order(&source.file.path, unit, expected, piece.offset));
         }
         let known = usize::try_from(expected - piece.offset).unwrap_or(usize::MAX).min(piece.content.len());
-        let mut new = &piece.content[known..];
-        let (mut position, mut records, mut skips_line) =
-            (self.position, self.records.clone(), self.skips_line);
-        if skips_line && !new.is_empty() {
-            let end = new.iter().position(|byte| *byte == b'\n').map(|end| end + 1);
-            skips_line = end.is_none();
-            let (dropped, rest) = new.split_at(end.unwrap_or(new.len()));
-            position.offset += dropped.len() as u64;
-            // A line over the limit has no time.
-            position.time.before = position.offset;
-            new = rest;
-        }
-        // No line ends in the tail, so it is not searched again until one does.
-        let mut whole = new.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
-        let open = whole.map_or(self.tail.len() + new.len(), |whole| new.len() - whole);
-        if open > source.analyzer.line_bytes_max {
-            whole = Some(new.len());
-            skips_line = true;
-        }
-        let (lines, open) = new.split_at(whole.unwrap_or(0));
-        let (mut history, mut sources, mut sessions) = (History::default(), Vec::new(), BTreeSet::new());
-        let mut read = LinesRead::default();
-        let mut analyze = |position: ReadPosition, content: &[u8], known: Vec<SourceRecord>| {
-            let analysis = source.analyze(position, content, &mut history)?;
-            let found = analysis.sessions.iter().filter(|(_, part)| part.snapshots > 0);
-            sessions.extend(found.map(|(session, _)| session.clone()));
-            read.add(&analysis);
-            let records = self.records_after(known, ingest, source, &analysis);
-            Ok::<_, BridgeError>((analysis, records))
-        };
-        if whole.is_some() {
-            let (analysis, after) = analyze(position, &[&self.tail, lines].concat(), records)?;
-            ingest.telemetry.metrics.read(analysis.bytes, analysis.lines, &analysis.damage);
-            (position, records) = (analysis.end, after);
+        let (mut position, mut records) = (self.position, self.records.clone());
+        let (new, within_long_line) = self.skip_long_line(&piece.content[known..], &mut position);
+        let Cut { lines, open, exceeds } = self.cut(new, source.analyzer.line_bytes_max);
+        let mut analysis = PieceAnalysis::new(self, ingest, source);
+        let mut sources = Vec::new();
+        if let Some(lines) = lines {
+            let (found, after) = analysis.add(position, &[&self.tail, lines].concat(), records)?;
+            ingest.telemetry.metrics.read(found.bytes, found.lines, &found.damage);
+            (position, records) = (found.end, after);
             sources.clone_from(&records);
         }
         if piece.is_last {
-            let tail = if whole.is_some() { open.to_vec() } else { [&self.tail, open].concat() };
+            let tail = if lines.is_some() { open.to_vec() } else { [&self.tail, open].concat() };
             sources.clone_from(&records);
             if !tail.is_empty() {
                 // It counts if it is valid, and is read again when it continues.
-                sources = analyze(position, &tail, sources)?.1;
+                sources = analysis.add(position, &tail, sources)?.1;
             }
         }
-        let (ends_lines, tail_from) = (whole.is_some(), piece.content.len() - open.len());
-        let advance = Advance { begins: None, position, records, skips_line, ends_lines, tail_from, read };
-        let (rows, superseded) = (history.take_changed(), history.take_superseded());
-        Ok((Batch { rows, superseded, sources, sessions }, advance))
+        let (batch, read) = analysis.into_batch(sources);
+        let advance = Advance {
+            begins: None,
+            position,
+            records,
+            skips_line: within_long_line || exceeds,
+            ends_lines: lines.is_some(),
+            tail_from: piece.content.len() - open.len(),
+            read,
+        };
+        Ok((batch, advance))
+    }
+
+    /// Drops the rest of a line over the limit, and moves the position past it. Returns the other content, and whether
+    /// the line goes on.
+    fn skip_long_line<'a>(&self, new: &'a [u8], position: &mut ReadPosition) -> (&'a [u8], bool) {
+        if !self.skips_line || new.is_empty() {
+            return (new, self.skips_line);
+        }
+        let end = new.iter().position(|byte| *byte == b'\n').map(|end| end + 1);
+        let (dropped, rest) = new.split_at(end.unwrap_or(new.len()));
+        position.offset += dropped.len() as u64;
+        // A line over the limit has no time.
+        position.time.before = position.offset;
+        (rest, end.is_none())
+    }
+
+    fn cut<'a>(&self, new: &'a [u8], line_bytes_max: usize) -> Cut<'a> {
+        // No line ends in the tail, so it is not searched again until one does.
+        let end = new.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
+        let open = end.map_or(self.tail.len() + new.len(), |end| new.len() - end);
+        let exceeds = open > line_bytes_max;
+        let end = if exceeds { Some(new.len()) } else { end };
+        let (lines, open) = new.split_at(end.unwrap_or(0));
+        Cut { lines: end.map(|_| lines), open, exceeds }
     }
 
     /// Returns the new records of the source. A later synchronization treats a file as changed and reads it once.
@@ -285,6 +301,43 @@ impl FeedState {
         self.tail.extend_from_slice(&content[advance.tail_from..]);
         (self.position, self.records, self.skips_line) =
             (advance.position, advance.records, advance.skips_line);
+    }
+}
+
+/// The analysis of the lines of a piece.
+struct PieceAnalysis<'a> {
+    state: &'a FeedState,
+    ingest: &'a Ingest,
+    source: &'a FeedSource<'a>,
+    history: History,
+    sessions: BTreeSet<SessionId>,
+    read: LinesRead,
+}
+
+impl<'a> PieceAnalysis<'a> {
+    fn new(state: &'a FeedState, ingest: &'a Ingest, source: &'a FeedSource<'a>) -> Self {
+        let (history, sessions, read) = (History::default(), BTreeSet::new(), LinesRead::default());
+        Self { state, ingest, source, history, sessions, read }
+    }
+
+    /// Counts the lines at this position. Returns the records that follow those which are known.
+    fn add(
+        &mut self,
+        position: ReadPosition,
+        content: &[u8],
+        known: Vec<SourceRecord>,
+    ) -> Result<(FileAnalysis, Vec<SourceRecord>), BridgeError> {
+        let analysis = self.source.analyze(position, content, &mut self.history)?;
+        let found = analysis.sessions.iter().filter(|(_, part)| part.snapshots > 0);
+        self.sessions.extend(found.map(|(session, _)| session.clone()));
+        self.read.add(&analysis);
+        let records = self.state.records_after(known, self.ingest, self.source, &analysis);
+        Ok((analysis, records))
+    }
+
+    fn into_batch(mut self, sources: Vec<SourceRecord>) -> (Batch, LinesRead) {
+        let (rows, superseded) = (self.history.take_changed(), self.history.take_superseded());
+        (Batch { rows, superseded, sources, sessions: self.sessions }, self.read)
     }
 }
 

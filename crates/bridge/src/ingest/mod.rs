@@ -9,6 +9,7 @@ pub(crate) mod pipeline;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod projects;
+pub(crate) mod push_cursor;
 pub(crate) mod read;
 pub(crate) mod stream;
 pub(crate) mod upsert;
@@ -118,8 +119,8 @@ impl Ingest {
         tokio::task::spawn_blocking(move || rediscover(&roots, &changed)).await.map_err(analysis_died)
     }
 
-    /// Returns the number of reading threads, at most `limit`. By default it is the number of cores, because more threads
-    /// are not faster.
+    /// Returns the number of reading threads, at most `limit`. By default it is the number of cores, because more
+    /// threads are not faster.
     pub(crate) fn reading_threads(&self, limit: Option<usize>) -> usize {
         let threads = match self.analyzer.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),

@@ -50,8 +50,8 @@ pub(crate) enum Overlap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gap(pub(crate) u64);
 
-/// Places entries in a stream. `first` is the number of the first one, if the caller knows it. Otherwise they follow the
-/// stored entries, except for a beginning that repeats the last push or the whole stream.
+/// Places entries in a stream. `first` is the number of the first one, if the caller knows it. Otherwise they follow
+/// the stored entries, except for a beginning that repeats the last push or the whole stream.
 pub(crate) fn place<'e>(
     entries: impl Iterator<Item = &'e [u8]>,
     first: Option<u64>,

@@ -33,8 +33,8 @@ impl ProjectRules {
     }
 }
 
-/// Updates the records of projects that are new, and the first time those of all. A failure stops nothing: the next call
-/// tries again.
+/// Updates the records of projects that are new, and the first time those of all. A failure stops nothing: the next
+/// call tries again.
 pub(crate) async fn update_projects(ingest: &Ingest) {
     let rules = &ingest.projects;
     let (true, Some(store)) = (rules.are_given(), ingest.store.projects()) else { return };
@@ -134,7 +134,8 @@ impl WholeNames {
     }
 }
 
-/// Returns the worktrees among these projects, by their whole names. Blocking calls find them, on a thread of their own.
+/// Returns the worktrees among these projects, by their whole names. Blocking calls find them, on a thread of their
+/// own.
 async fn worktrees(folders: Option<&GitFolders>, projects: Named) -> BTreeMap<ProjectName, LinkedWorktree> {
     let Some(folders) = folders.cloned() else { return BTreeMap::new() };
     let look = move || {
@@ -161,8 +162,8 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// Returns the record of a project, if it says anything new. `found` is the worktree that the project was just found to
-    /// be; it stays one when its folder is gone.
+    /// Returns the record of a project, if it says anything new. `found` is the worktree that the project was just
+    /// found to be; it stays one when its folder is gone.
     fn record(
         &self,
         name: &ProjectName,

@@ -50,6 +50,23 @@ pub(crate) struct ReadResult {
     pub(crate) plan: ReadPlan,
 }
 
+impl ReadResult {
+    /// Adds a file that was read.
+    fn add(&mut self, file: FileAnalysis) {
+        self.sources.bytes += file.bytes;
+        self.sources.lines += file.lines;
+        self.sources.damage += file.damage;
+        if file.sessions.is_empty() {
+            self.without_responses.insert(file.home_session);
+        }
+        for session in file.sessions.into_keys() {
+            let read = self.sessions.entry(session).or_default();
+            read.files += 1;
+            read.bytes += file.bytes;
+        }
+    }
+}
+
 /// The reading half of the pipeline.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -68,12 +85,12 @@ impl Reader {
         progress: &AnalysisProgress,
         storing: Option<&mpsc::Sender<Batch>>,
     ) -> ReadResult {
-        let mut result = ReadResult::default();
-        self.plan.errors.drain(..).for_each(|error| result.history.add_error(error));
+        let (mut result, mut history) = (ReadResult::default(), History::default());
+        self.plan.errors.drain(..).for_each(|error| history.add_error(error));
         let reads = std::mem::take(&mut self.plan.reads);
         let states = std::mem::take(&mut self.plan.states);
-        // A winner may still move out of the range, so a limited backfill stores when all is read. What it stores is not
-        // all of a file, so it records none.
+        // A winner may still move out of the range, so a limited backfill stores when all is read. What it stores is
+        // not all of a file, so it records none.
         let storing_at_once = storing.filter(|_| self.range.is_all());
         let mut batch = Pending { sources: std::mem::take(&mut self.plan.moved), sessions: BTreeSet::new() };
         let mut states = states.chunks(self.batch_size.max(1));
@@ -81,22 +98,10 @@ impl Reader {
             let states = states.next().unwrap_or_default();
             let states: HashMap<&Path, &FileState> =
                 reads.iter().map(|read| read.file.path.as_path()).zip(states).collect();
-            analyze_reads(reads, &self.analyzer, progress, &mut result.history, |history, file| {
-                batch.sources.extend(self.records(&file, states.get(file.file.path.as_path()).copied()));
-                result.sources.bytes += file.bytes;
-                result.sources.lines += file.lines;
-                result.sources.damage += file.damage;
-                if file.sessions.is_empty() {
-                    result.without_responses.insert(file.home_session);
-                }
-                for (session, part) in file.sessions {
-                    if part.snapshots > 0 {
-                        batch.sessions.insert(session.clone());
-                    }
-                    let read = result.sessions.entry(session).or_default();
-                    read.files += 1;
-                    read.bytes += file.bytes;
-                }
+            analyze_reads(reads, &self.analyzer, progress, &mut history, |history, file| {
+                let state = states.get(file.file.path.as_path()).copied();
+                batch.add(&file, self.records(&file, state));
+                result.add(file);
                 if let Some(storing) = storing_at_once
                     && history.changed() >= BATCH_ROWS
                 {
@@ -104,7 +109,7 @@ impl Reader {
                 }
             });
             if let Some(storing) = storing_at_once {
-                batch.send(&mut result.history, storing, progress);
+                batch.send(&mut history, storing, progress);
             }
             if progress.is_cancelled() {
                 break;
@@ -113,16 +118,19 @@ impl Reader {
         if let Some(storing) = storing
             && !self.range.is_all()
         {
-            let mut rows = result.history.take_changed();
-            rows.retain(|row| self.range.contains(row.time));
-            // The receiver is gone only when the backfill was dropped.
-            // What an older revision stored stays until everything that replaces it is stored.
-            let found =
-                Batch { rows, superseded: Vec::new(), sources: Vec::new(), sessions: BTreeSet::new() };
-            let _ = storing.blocking_send(found);
+            self.send_limited(&mut history, storing);
         }
-        result.plan = self.plan;
-        result
+        ReadResult { history, plan: self.plan, ..result }
+    }
+
+    /// Sends the rows within the range.
+    fn send_limited(&self, history: &mut History, storing: &mpsc::Sender<Batch>) {
+        let mut rows = history.take_changed();
+        rows.retain(|row| self.range.contains(row.time));
+        // What an older revision stored stays until everything that replaces it is stored.
+        let (superseded, sources, sessions) = (Vec::new(), Vec::new(), BTreeSet::new());
+        // The receiver is gone only when the backfill was dropped.
+        let _ = storing.blocking_send(Batch { rows, superseded, sources, sessions });
     }
 
     /// Returns the file's records; none if the store has them already.
@@ -144,6 +152,13 @@ struct Pending {
 }
 
 impl Pending {
+    /// Adds a finished file and its records.
+    fn add(&mut self, file: &FileAnalysis, records: Vec<SourceRecord>) {
+        self.sources.extend(records);
+        let found = file.sessions.iter().filter(|(_, part)| part.snapshots > 0);
+        self.sessions.extend(found.map(|(session, _)| session.clone()));
+    }
+
     /// Sends the rows that changed, with the records of their files. All rows of a finished file were merged before
     /// the file was handed over, so its records never overtake its rows.
     fn send(&mut self, history: &mut History, storing: &mpsc::Sender<Batch>, progress: &AnalysisProgress) {

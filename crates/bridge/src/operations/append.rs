@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bridge_analysis::SourceFile;
-use bridge_analysis::incremental::{FileState, ReadPosition};
+use bridge_analysis::incremental::ReadPosition;
 use bridge_core::{BridgeError, PositionUnit, SessionId, Stopwatch, StreamResult};
-use bridge_storage::SourceCursor;
 
 use crate::entries::SessionEntries;
 use crate::ingest::feed::{FeedSource, FeedState};
-use crate::ingest::overlap::{Chain, Gap, Overlap, Placement, StoredEntries, place};
+use crate::ingest::overlap::{Chain, Gap, Overlap, Placement, place};
+use crate::ingest::push_cursor::PushCursor;
 use crate::ingest::stream::{KnownStream, PIECE_BYTES, StreamFeed, read_position, unknown_state};
 use crate::ingest::{Ingest, analysis_died};
 
@@ -25,14 +25,14 @@ pub(crate) async fn append(
     let source = source(ingest, session, &entries);
     let _turn = ingest.stream_turns.of(&source.recorded).await;
     let known = KnownStream::read(ingest, "append", &source.host, &source.recorded).await?;
-    let stored = known.cursor.as_ref().map(stored_entries).unwrap_or_default();
-    let placing = move || (place(entries.entries(), entries.first, stored), entries);
+    let cursor = known.cursor.as_ref().map(PushCursor::from).unwrap_or_default();
+    let placing = move || (place(entries.entries(), entries.first, cursor.stored), entries);
     let (placement, entries) = tokio::task::spawn_blocking(placing).await.map_err(analysis_died)?;
     let placement = placement.map_err(|Gap(expected)| {
         let first = entries.first.unwrap_or_default();
         BridgeError::out_of_order(&source.recorded, PositionUnit::Entry, expected, first)
     })?;
-    let mut push = Push::begin(ingest, source, known, placement);
+    let mut push = Push::begin(ingest, source, known, cursor, placement);
     push.store(entries, placement).await?;
     let mut result = push.feed.finish().await?;
     result.processing_time = watch.elapsed();
@@ -60,24 +60,13 @@ fn source(ingest: &Ingest, session: &SessionId, entries: &SessionEntries) -> Fee
     }
 }
 
-/// Returns the stored entries. The cursor's fingerprint is their chain, its identity the chain before the last push.
-fn stored_entries(cursor: &SourceCursor) -> StoredEntries {
-    StoredEntries {
-        number: cursor.line,
-        chain: Chain(u64::try_from(cursor.fingerprint).unwrap_or_default()),
-        before_last_push: Chain(cursor.identity),
-    }
-}
-
 /// An operation that stores a push.
 struct Push<'a> {
     feed: StreamFeed<'a>,
-    /// The chain of the stored entries.
-    chain: Chain,
-    /// The end of the stored entries.
+    /// The stored entries, up to the last piece.
+    cursor: PushCursor,
+    /// The end of the entries that were stored before.
     end: ReadPosition,
-    /// Their number.
-    stored: u64,
 }
 
 impl<'a> Push<'a> {
@@ -85,25 +74,23 @@ impl<'a> Push<'a> {
         ingest: &'a Arc<Ingest>,
         mut source: FeedSource<'static>,
         mut known: KnownStream,
+        cursor: PushCursor,
         placement: Placement,
     ) -> Self {
-        let cursor = known.cursor;
-        let generation = cursor.map_or(0, |cursor| cursor.changed_nanos);
         let is_replaced = placement.overlap == Overlap::Replaced;
-        // Another stream replaces the records, even if it is shorter.
-        let changed_nanos = if is_replaced { generation.saturating_add(1) } else { generation };
-        source.state = FileState { changed_nanos, identity: placement.before.0, ..source.state };
-        let continued = cursor.filter(|_| !is_replaced);
+        let mut cursor = if is_replaced { cursor.replaced() } else { cursor };
+        cursor.stored.before_last_push = placement.before;
+        cursor.write_to(&mut source.state);
+        let continued = known.cursor.filter(|_| !is_replaced);
         let end = continued.as_ref().map(read_position).unwrap_or_default();
-        let stored = continued.as_ref().map(stored_entries).unwrap_or_default();
         let state = FeedState::resumed(end, std::mem::take(&mut known.records), known.epoch);
         let feed = StreamFeed::new(ingest, source, state, &known);
-        Self { feed, chain: stored.chain, end, stored: stored.number }
+        Self { feed, cursor, end }
     }
 
     async fn store(&mut self, entries: SessionEntries, placement: Placement) -> Result<(), BridgeError> {
         let line_bytes_max = self.feed.source.analyzer.line_bytes_max;
-        let first = entries.first.unwrap_or(self.stored);
+        let first = entries.first.unwrap_or(self.cursor.stored.number);
         let mut lines = entries.lines;
         let pending = lines.len() - lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         if pending > line_bytes_max {
@@ -121,8 +108,8 @@ impl<'a> Push<'a> {
             let (piece, after) = rest.split_at(piece_end(rest));
             let whole = piece.split_inclusive(|byte| *byte == b'\n');
             let complete = whole.filter_map(|line| line.strip_suffix(b"\n"));
-            self.chain = complete.fold(self.chain, Chain::then);
-            self.feed.source.state.fingerprint = u128::from(self.chain.0);
+            self.cursor.stored.chain = complete.fold(self.cursor.stored.chain, Chain::then);
+            self.cursor.write_to(&mut self.feed.source.state);
             let offset = self.feed.end();
             if !self.feed.take(offset, piece.to_vec(), after.is_empty()).await? {
                 break;
@@ -134,7 +121,8 @@ impl<'a> Push<'a> {
 
     /// Merges the rows of entries that may differ from the stored ones with the same numbers, so that none is lost.
     async fn merge_again(&mut self, lines: Vec<u8>, first: u64) -> Result<(), BridgeError> {
-        // Times before the middle are unknown. A response without a time gets a late one, which ranks below the stored one.
+        // Times before the middle are unknown. A response without a time gets a late one, which ranks below the stored
+        // one.
         let mut middle = ReadPosition { offset: self.end.offset, newlines: first, ..Default::default() };
         middle.time.before = middle.offset;
         let position = if first == 0 { ReadPosition::default() } else { middle };

@@ -41,8 +41,8 @@ pub struct TranscriptStream {
 }
 
 impl TranscriptStream {
-    /// Returns a stream with this name, for instance an object's URL without credentials. As with a path, the last component
-    /// is the session, and the component after `projects` the project, of lines that name none.
+    /// Returns a stream with this name, for instance an object's URL without credentials. As with a path, the last
+    /// component is the session, and the component after `projects` the project, of lines that name none.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -69,8 +69,8 @@ impl TranscriptStream {
         self
     }
 
-    /// Returns the stream with an identifier of its content, such as an object's entity tag. If the stream was read to its
-    /// end with the same one, nothing is read.
+    /// Returns the stream with an identifier of its content, such as an object's entity tag. If the stream was read to
+    /// its end with the same one, nothing is read.
     #[must_use]
     pub fn with_etag(mut self, etag: impl Into<String>) -> Self {
         self.etag = Some(etag.into());
