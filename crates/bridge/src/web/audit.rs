@@ -2,17 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use bridge_core::{AuditFilter, AuditId, AuditOutcome, AuditRecord, Timestamp};
 
-use super::Web;
 use super::answers::AuditPage;
+use super::api_request::ApiRequest;
 use super::context::Caller;
-use super::figures::{ROWS_MAX, time_range};
+use super::dashboard::{ROWS_MAX, time_range};
 use super::parameters::Parameters;
 use super::problem::Problem;
 
@@ -59,7 +56,7 @@ fn filter(parameters: &mut Parameters, now: Timestamp) -> AuditFilter {
     if let Some(text) = parameters.text("after") {
         let cursor = Cursor::parse(&text);
         if cursor.is_none() {
-            parameters.reject("after", "must be the next of the page before");
+            parameters.reject("after", "must be the `next` value of the previous page");
         }
         filter.after = cursor.map(|cursor| (cursor.time, cursor.id));
     }
@@ -67,16 +64,10 @@ fn filter(parameters: &mut Parameters, now: Timestamp) -> AuditFilter {
     filter
 }
 
-pub(super) async fn audit(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let mut parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("audit", &caller, &parameters);
-    let filter = filter(&mut parameters, web.now());
-    parameters.finish()?;
-    let work = async {
+pub(super) async fn audit(mut request: ApiRequest) -> Result<Response, Problem> {
+    let now = request.now();
+    let filter = filter(&mut request.parameters, now);
+    let work = async |caller: Caller| {
         // One more than the page shows whether there is another.
         let limit = filter.limit;
         let mut records = caller.bridge.audit_log(&filter.with_limit(limit + 1)).await?;
@@ -85,7 +76,7 @@ pub(super) async fn audit(
         let next = records.last().filter(|_| has_more).map(|last| Cursor::after(last).to_string());
         Ok(AuditPage::new(records, next))
     };
-    web.answer(key, work).await
+    request.answer("audit", work).await
 }
 
 #[cfg(test)]

@@ -1,18 +1,12 @@
 //! The blocks by which clients limit usage.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use bridge_core::{TimeRange, Timestamp};
 use serde::Serialize;
 
-use super::Web;
 use super::answers::{PricedByAnswer, Sums};
+use super::api_request::ApiRequest;
 use super::context::Caller;
-use super::figures::query;
-use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::blocks::{BlockLength, BlockSource, Blocks, UsageBlock};
 
@@ -55,16 +49,9 @@ impl From<Blocks> for BlocksAnswer {
     }
 }
 
-pub(super) async fn blocks(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let mut parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("blocks", &caller, &parameters);
-    let length = parameters.choice("length", &LENGTHS).unwrap_or_default();
-    let query = query(&mut parameters, web.now());
-    parameters.finish()?;
-    let work = async { Ok(BlocksAnswer::from(caller.dashboard().blocks(query, length).await?)) };
-    web.answer(key, work).await
+pub(super) async fn blocks(mut request: ApiRequest) -> Result<Response, Problem> {
+    let length = request.parameters.choice("length", &LENGTHS).unwrap_or_default();
+    let query = request.query();
+    let work = async |caller: Caller| Ok(BlocksAnswer::from(caller.dashboard().blocks(query, length).await?));
+    request.answer("blocks", work).await
 }

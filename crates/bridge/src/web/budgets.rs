@@ -1,18 +1,13 @@
 //! The state of the budgets.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use bridge_core::Timestamp;
 use bridge_pricing::Money;
 use serde::{Serialize, Serializer};
 
-use super::Web;
 use super::answers::Count;
+use super::api_request::ApiRequest;
 use super::context::Caller;
-use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::budgets::{BudgetAmount, BudgetState, BudgetStatus};
 
@@ -86,18 +81,11 @@ impl From<BudgetStatus> for BudgetAnswer {
     }
 }
 
-pub(super) async fn budgets(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("budgets", &caller, &parameters);
-    parameters.finish()?;
-    let work = async {
-        let as_of = web.now();
+pub(super) async fn budgets(request: ApiRequest) -> Result<Response, Problem> {
+    let as_of = request.now();
+    let work = async |caller: Caller| {
         let budgets = caller.dashboard().budgets().await?;
         Ok(BudgetsAnswer { as_of, budgets: budgets.into_iter().map(BudgetAnswer::from).collect() })
     };
-    web.answer(key, work).await
+    request.answer("budgets", work).await
 }

@@ -69,16 +69,20 @@ pub(super) async fn with_context(State(web): State<Arc<Web>>, request: Request, 
     let instance = target.path().to_owned();
     let target_bytes = target.path_and_query().map_or(0, |target| target.as_str().len());
     let response = if target_bytes > TARGET_BYTES_MAX {
-        let limit = format!("path and query may have {TARGET_BYTES_MAX} bytes");
+        let limit = format!("path and query exceed {TARGET_BYTES_MAX} bytes");
         Problem::new(ProblemKind::TargetTooLong, limit).into_response()
     } else {
         let for_request = |bridge: &EnhancedTokenDatabaseBridge| {
             let bridge = bridge.with_correlation_id(id);
-            actor.iter().fold(bridge, |bridge, actor| bridge.with_actor(actor.clone()))
+            match &actor {
+                Some(actor) => bridge.with_actor(actor.clone()),
+                None => bridge,
+            }
         };
-        let (bridge, reader) = (for_request(&web.bridge), for_request(web.reader()));
-        let assignment = parts.extensions.get::<Assignment>().cloned();
-        let bridge = assignment.into_iter().fold(bridge, |bridge, own| bridge.with_assignment(own));
+        let (mut bridge, reader) = (for_request(&web.bridge), for_request(web.reader()));
+        if let Some(assignment) = parts.extensions.get::<Assignment>() {
+            bridge = bridge.with_assignment(assignment.clone());
+        }
         parts.extensions.insert(Caller { bridge, reader, actor });
         next.run(Request::from_parts(parts, body)).await
     };

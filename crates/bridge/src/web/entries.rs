@@ -21,7 +21,7 @@ use tower::load_shed::LoadShedLayer;
 use super::Web;
 use super::answers::{CostChangeAnswer, Count};
 use super::context::{Caller, limit_body};
-use super::figures::FLAG;
+use super::dashboard::FLAG;
 use super::options::EntriesOptions;
 use super::parameters::{Parameters, session_id};
 use super::problem::{Problem, ProblemKind};
@@ -49,7 +49,7 @@ async fn append(
 ) -> Result<Response, Problem> {
     let session = session_id(id)?;
     let mut parameters = Parameters::parse(raw.as_deref());
-    let place = Place::take(&mut parameters);
+    let place = StreamParameters::take(&mut parameters);
     let with_cost = parameters.choice("cost", &FLAG).unwrap_or_default();
     parameters.finish()?;
     let format = Format::of(&headers)?;
@@ -72,14 +72,14 @@ fn unread(error: &BytesRejection, options: EntriesOptions) -> Problem {
 }
 
 /// The parameters of the entries.
-struct Place {
+struct StreamParameters {
     first: Option<u64>,
     subpath: Option<String>,
     project_key: Option<String>,
     host: Option<HostName>,
 }
 
-impl Place {
+impl StreamParameters {
     fn take(parameters: &mut Parameters) -> Self {
         Self {
             first: parameters.number("first", 0..=u64::MAX),
@@ -129,7 +129,7 @@ impl Format {
         } else if essence.eq_ignore_ascii_case("application/json") {
             Ok(Self::Array)
         } else {
-            Err(unsupported("entries are application/x-ndjson or application/json"))
+            Err(unsupported("the content type must be application/x-ndjson or application/json"))
         }
     }
 

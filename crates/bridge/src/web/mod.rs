@@ -1,11 +1,11 @@
 //! A router that serves the bridge over HTTP, for an axum service that embeds it.
 //!
-//! [`router`] is a plain [`axum::Router`]: merge it with the routes of the service, nest it below a path, put layers around
-//! it. `docs/http-api.md` describes its resources, and `docs/http-api.schema.json` their JSON.
+//! [`router`] is a plain [`axum::Router`]: merge it with the routes of the service, nest it below a path, put layers
+//! around it. `docs/http-api.md` describes its resources, and `docs/http-api.schema.json` their JSON.
 //!
-//! **No authentication is built in.** Bind to a loopback address, or put a middleware in front, which also says who asks.
-//! It also applies to `/health/live` and `/health/ready`: let them pass for an orchestrator without a token. The limits of
-//! bodies, time and numbers apply to the router's own paths only.
+//! **No authentication is built in.** Bind to a loopback address, or put a middleware in front that also sets the
+//! actor. It also applies to `/health/live` and `/health/ready`: let them pass for an orchestrator without a token. The
+//! limits of bodies, time and numbers apply to the router's own paths only.
 //!
 //! ```
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -45,18 +45,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A request is one operation of the bridge. Its correlation id, in the header `x-correlation-id` of the response, is the
-//! trace id of the header `traceparent`, else it is made as for any operation. A moment's identical requests of one actor
-//! share one operation.
+//! A request is one operation of the bridge. Its correlation id, in the header `x-correlation-id` of the response, is
+//! the trace id of the header `traceparent`, else it is made as for any operation. A moment's identical requests of one
+//! actor share one operation.
 
+mod allowed_hosts;
 mod answers;
+mod api_request;
 mod audit;
 mod blocks;
 mod budgets;
 mod context;
+mod dashboard;
 mod entries;
-mod figures;
-mod fleet;
 mod health;
 mod hosts;
 mod latest;
@@ -85,16 +86,14 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower::timeout::TimeoutLayer;
 
-pub use hosts::{AllowedHosts, protect};
+pub use allowed_hosts::{AllowedHosts, protect};
 pub use options::{EntriesOptions, WebOptions};
 #[cfg(feature = "page")]
 pub use page::PageOptions;
 pub use serve::{listen, serve};
 
 use crate::handle::EnhancedTokenDatabaseBridge;
-use context::Caller;
 use health::ServiceHealth;
-use parameters::Parameters;
 use problem::{Problem, ProblemKind};
 use response_cache::ResponseCache;
 
@@ -145,11 +144,6 @@ impl Web {
         self.bridge.ingest().clock.now()
     }
 
-    /// Returns what identifies an answer. Actors share none, so that each is on record.
-    fn key(&self, resource: &str, caller: &Caller, parameters: &Parameters) -> String {
-        format!("{resource} {} {:?}", parameters.canonical(), caller.actor)
-    }
-
     /// Returns the answer of this key if it is of this moment, else that of the work.
     async fn answer<T: Serialize>(
         &self,
@@ -181,11 +175,11 @@ impl Web {
 /// | `/api/v1/health` | the states of the health check's probes |
 /// | `/`, `/breakdown`, `/sessions`, `/sessions/{id}`, `/receipt`, `/status`, `/suggestions` | the page, if `with_page` (feature `page`) says so |
 ///
-/// With [`with_reader`](WebOptions::with_reader) another bridge reads the stored usage; this one remains the one whose health,
-/// metrics, budgets, sources, hosts and audit are shown.
+/// With [`with_reader`](WebOptions::with_reader) another bridge reads the stored usage; this one remains the one whose
+/// health, metrics, budgets, sources, hosts and audit are shown.
 ///
-/// Only the entries are written. Errors are problem details (RFC 9457). The router has no fallback, so that it can be
-/// merged with any other.
+/// All resources but the entries are read-only. Errors are problem details (RFC 9457). The router has no fallback, so
+/// that it can be merged with any other.
 pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Router {
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(async |error| Problem::of_limit(&error)))
@@ -202,20 +196,21 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         options,
     });
     let unread_body = from_fn_with_state(context::UNREAD_BODY_BYTES_MAX, context::limit_body);
-    let not_found = || any(async || Problem::new(ProblemKind::NotFound, "the paths are in docs/http-api.md"));
+    let not_found =
+        || any(async || Problem::new(ProblemKind::NotFound, "see docs/http-api.md for the paths"));
     let api = Router::new()
-        .route("/api/v1/totals", get(figures::totals))
-        .route("/api/v1/trend", get(figures::trend))
-        .route("/api/v1/breakdown", get(figures::breakdown))
-        .route("/api/v1/dashboard", get(figures::dashboard))
-        .route("/api/v1/receipt", get(figures::receipt))
-        .route("/api/v1/sessions", get(figures::sessions))
-        .route("/api/v1/sessions/{id}", get(figures::session))
-        .route("/api/v1/limits", get(figures::limits))
-        .route("/api/v1/expiring", get(figures::expiring))
+        .route("/api/v1/totals", get(dashboard::totals))
+        .route("/api/v1/trend", get(dashboard::trend))
+        .route("/api/v1/breakdown", get(dashboard::breakdown))
+        .route("/api/v1/dashboard", get(dashboard::dashboard))
+        .route("/api/v1/receipt", get(dashboard::receipt))
+        .route("/api/v1/sessions", get(dashboard::sessions))
+        .route("/api/v1/sessions/{id}", get(dashboard::session))
+        .route("/api/v1/limits", get(dashboard::limits))
+        .route("/api/v1/expiring", get(dashboard::expiring))
         .route("/api/v1/blocks", get(blocks::blocks))
         .route("/api/v1/budgets", get(budgets::budgets))
-        .route("/api/v1/hosts", get(fleet::hosts))
+        .route("/api/v1/hosts", get(hosts::hosts))
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/{*rest}", not_found())
@@ -238,7 +233,7 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
     api.layer(limits)
         .merge(probes)
         .method_not_allowed_fallback(async || {
-            Problem::new(ProblemKind::MethodNotAllowed, "the header `allow` names what is")
+            Problem::new(ProblemKind::MethodNotAllowed, "see the `Allow` header")
         })
         .with_state(Arc::clone(&web))
         .layer(from_fn_with_state(web, context::with_context))

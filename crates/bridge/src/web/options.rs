@@ -93,8 +93,8 @@ pub struct WebOptions {
 }
 
 impl Default for WebOptions {
-    /// 15 s for a request and 0.8 s for readiness, 512 requests, 4 queries, answers of one second; no pushed entries, no
-    /// metrics; the actor is the request's extension of this type.
+    /// 15 s for a request and 0.8 s for readiness, 512 requests, 4 queries, answers of one second; no pushed entries,
+    /// no metrics; the actor is the request's extension of this type.
     fn default() -> Self {
         Self {
             request_timeout: Duration::from_secs(15),
@@ -159,8 +159,8 @@ impl WebOptions {
     }
 
     /// Returns the options with `POST /api/v1/sessions/{id}/entries`, which stores what it is sent as
-    /// [`append`](crate::EnhancedTokenDatabaseBridge::append) does. Whoever may ask may then write: have a middleware in
-    /// front of the router that says who may.
+    /// [`append`](crate::EnhancedTokenDatabaseBridge::append) does. Anyone who can send requests can then write: put an
+    /// authorizing middleware in front of the router.
     #[must_use]
     pub fn with_entries(mut self, entries: EntriesOptions) -> Self {
         self.entries = Some(entries);

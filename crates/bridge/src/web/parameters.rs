@@ -16,7 +16,7 @@ use super::problem::{InvalidParameter, Problem};
 const NAME_CHARS_MAX: usize = 64;
 
 /// The parameters of a request. Each is taken once; [`finish`](Self::finish) reports all that are wrong, and those that
-/// nobody took. Only [`conditions`](Self::conditions) and [`dimensions`](Self::dimensions) may be given more than once.
+/// are unknown. Only [`conditions`](Self::conditions) and [`dimensions`](Self::dimensions) may be given more than once.
 #[derive(Debug)]
 pub(super) struct Parameters {
     values: BTreeMap<String, Vec<String>>,

@@ -54,48 +54,51 @@ pub(super) enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// Returns the status, the last part of the type, the title and, where a retry may succeed, the seconds to wait.
-    fn facts(self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
+    fn facts(self) -> ProblemFacts {
         use StatusCode as Code;
-        match self {
-            Self::InvalidParameters => {
-                (Code::BAD_REQUEST, "invalid-parameters", "Parameters are not valid", None)
-            }
-            Self::InvalidEntries => (Code::BAD_REQUEST, "invalid-entries", "The entries are not valid", None),
-            Self::NotFound => (Code::NOT_FOUND, "not-found", "There is no such resource", None),
-            Self::UnknownSession => (Code::NOT_FOUND, "unknown-session", "The session is not stored", None),
-            Self::UnknownPrices => (Code::NOT_FOUND, "unknown-prices", "The price list is not stored", None),
+        let (status, name, title) = match self {
+            Self::InvalidParameters => (Code::BAD_REQUEST, "invalid-parameters", "Invalid parameters"),
+            Self::InvalidEntries => (Code::BAD_REQUEST, "invalid-entries", "Invalid entries"),
+            Self::NotFound => (Code::NOT_FOUND, "not-found", "There is no such resource"),
+            Self::UnknownSession => (Code::NOT_FOUND, "unknown-session", "The session is not stored"),
+            Self::UnknownPrices => (Code::NOT_FOUND, "unknown-prices", "The price list is not stored"),
             Self::MethodNotAllowed => {
-                (Code::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed", None)
+                (Code::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed")
             }
-            Self::OutOfOrder => (Code::CONFLICT, "out-of-order", "Entries are missing", None),
-            Self::Denied => (Code::FORBIDDEN, "denied", "The store denies the operation", None),
-            Self::RolledBack => (Code::CONFLICT, "rolled-back", "The store was rolled back", None),
-            Self::BodyTooLarge => (Code::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", None),
-            Self::TargetTooLong => (Code::URI_TOO_LONG, "target-too-long", "The target is too long", None),
-            Self::UnsupportedMediaType => (
-                Code::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "The media type is not supported",
-                None,
-            ),
-            Self::UnknownHost => {
-                (Code::MISDIRECTED_REQUEST, "unknown-host", "The host name is not accepted", None)
+            Self::OutOfOrder => (Code::CONFLICT, "out-of-order", "Entries are missing"),
+            Self::Denied => (Code::FORBIDDEN, "denied", "The store rejected the request"),
+            Self::RolledBack => (Code::CONFLICT, "rolled-back", "The store was rolled back"),
+            Self::BodyTooLarge => (Code::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
+            Self::TargetTooLong => (Code::URI_TOO_LONG, "target-too-long", "The target is too long"),
+            Self::UnsupportedMediaType => {
+                (Code::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
             }
-            Self::Internal => (Code::INTERNAL_SERVER_ERROR, "internal", "The operation failed", None),
-            Self::Unsupported => {
-                (Code::NOT_IMPLEMENTED, "unsupported", "The store does not offer this", None)
-            }
-            Self::Busy => (Code::SERVICE_UNAVAILABLE, "busy", "The service is busy", Some("1")),
-            Self::TimedOut => {
-                (Code::SERVICE_UNAVAILABLE, "timed-out", "The request took too long", Some("1"))
-            }
-            Self::Unavailable => {
-                (Code::SERVICE_UNAVAILABLE, "unavailable", "The database is not available", Some("5"))
-            }
-            Self::NotReady => (Code::SERVICE_UNAVAILABLE, "not-ready", "The service is not ready", Some("1")),
-        }
+            Self::UnknownHost => (Code::MISDIRECTED_REQUEST, "unknown-host", "The host name is not accepted"),
+            Self::Internal => (Code::INTERNAL_SERVER_ERROR, "internal", "The operation failed"),
+            Self::Unsupported => (Code::NOT_IMPLEMENTED, "unsupported", "The store does not offer this"),
+            Self::Busy => (Code::SERVICE_UNAVAILABLE, "busy", "The service is busy"),
+            Self::TimedOut => (Code::SERVICE_UNAVAILABLE, "timed-out", "The request took too long"),
+            Self::Unavailable => (Code::SERVICE_UNAVAILABLE, "unavailable", "The database is not available"),
+            Self::NotReady => (Code::SERVICE_UNAVAILABLE, "not-ready", "The service is not ready"),
+        };
+        let retry_after = match self {
+            Self::Busy | Self::TimedOut | Self::NotReady => Some("1"),
+            Self::Unavailable => Some("5"),
+            _ => None,
+        };
+        ProblemFacts { status, name, title, retry_after }
     }
+}
+
+/// What a kind of problem has in every response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProblemFacts {
+    pub(super) status: StatusCode,
+    /// The last part of the type.
+    name: &'static str,
+    pub(super) title: &'static str,
+    /// The seconds to wait, where a retry may succeed.
+    pub(super) retry_after: Option<&'static str>,
 }
 
 /// The JSON of a problem.
@@ -140,11 +143,8 @@ impl Problem {
         }
     }
 
-    /// Returns the status, the title and, if a retry may succeed, the seconds to wait.
-    #[cfg(feature = "page")]
-    pub(super) fn head(&self) -> (StatusCode, &'static str, Option<&'static str>) {
-        let (status, _, title, retry_after) = self.kind.facts();
-        (status, title, retry_after)
+    pub(super) fn facts(&self) -> ProblemFacts {
+        self.kind.facts()
     }
 
     #[cfg(feature = "page")]
@@ -154,7 +154,7 @@ impl Problem {
 
     /// Returns the response for a request of this path.
     pub(super) fn render(&self, instance: &str, request: Option<CorrelationId>) -> Response {
-        let (status, name, title, retry_after) = self.kind.facts();
+        let ProblemFacts { status, name, title, retry_after } = self.facts();
         let details = ProblemDetails {
             r#type: format!("urn:problem-type:bridge:{name}"),
             title,
@@ -212,7 +212,7 @@ impl From<BridgeError> for Problem {
 impl IntoResponse for Problem {
     /// Returns a response that [`render`](Self::render) replaces where request and path are known.
     fn into_response(self) -> Response {
-        let mut response = self.kind.facts().0.into_response();
+        let mut response = self.facts().status.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn only_what_may_succeed_later_has_a_time_to_retry() {
         let status = |error: BridgeError| {
-            let facts = Problem::from(error).kind.facts();
-            (facts.0.as_u16(), facts.3)
+            let facts = Problem::from(error).facts();
+            (facts.status.as_u16(), facts.retry_after)
         };
         let connection = |kind| status(BridgeError::connection(kind, "read", "db"));
         let storage = |kind| status(BridgeError::storage(kind, "read", ""));

@@ -67,10 +67,10 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves until `shutdown` completes, then closes idle connections and lets active requests finish within two seconds.
 ///
-/// At most 512 connections are open at once. When there are more, the oldest that has been idle for three seconds is closed,
-/// so that slow clients do not keep others out; without an idle one, further connections wait. A request's head may have
-/// 16 KiB and take ten seconds, and a connection ends after two minutes. A service that wants other limits, HTTP/2 or TLS
-/// uses `axum::serve` or hyper, or a proxy in front.
+/// At most 512 connections are open at once. When there are more, the oldest that has been idle for three seconds is
+/// closed, so that slow clients do not keep others out; without an idle one, further connections wait. A request's head
+/// may have 16 KiB and take ten seconds, and a connection ends after two minutes. A service that wants other limits,
+/// HTTP/2 or TLS uses `axum::serve` or hyper, or a proxy in front.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     let mut connections = Connections::default();
     let (close, closing) = watch::channel(());

@@ -71,5 +71,5 @@ async fn usage_is_read_by_the_reader_and_the_service_is_asked_about_itself() {
     let audit = get(&service, "/api/v1/audit").await.of("AuditPage", 200);
     let operations: Vec<_> =
         audit["records"].as_array().unwrap().iter().map(|record| &record["operation"]).collect();
-    assert_eq!(operations, ["sync_all_sessions"]);
+    assert_eq!(operations, ["hosts", "sync_all_sessions"]);
 }

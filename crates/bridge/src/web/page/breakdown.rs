@@ -1,7 +1,8 @@
 //! All groups of a dimension, in pages.
 
 use axum::response::Response;
-use bridge_storage::{Dimension, Direction, GroupOrder};
+use bridge_core::TimeZone;
+use bridge_storage::{Dimension, Direction, GroupOrder, UsageSums};
 use maud::{Markup, html};
 
 use super::cards::{bar, name};
@@ -33,16 +34,49 @@ pub(super) async fn breakdown(page: PageRequest) -> Response {
     page.respond(Tab::Breakdown, &plural(&dimension), content).await
 }
 
-const COLUMNS: [(&str, GroupOrder, bool); 8] = [
-    ("Tokens", GroupOrder::Tokens, false),
-    ("Cost", GroupOrder::Cost, false),
-    ("Input", GroupOrder::Input, true),
-    ("Output", GroupOrder::Output, true),
-    ("Cache write", GroupOrder::CacheCreation, true),
-    ("Cache read", GroupOrder::CacheRead, true),
-    ("Responses", GroupOrder::Responses, true),
-    ("Last", GroupOrder::LastTime, false),
+/// A column of amounts.
+struct Column {
+    label: &'static str,
+    order: GroupOrder,
+    /// A narrow screen goes without it.
+    is_optional: bool,
+    cell: fn(&UsageSums, &TimeZone) -> Markup,
+}
+
+impl Column {
+    const fn new(label: &'static str, order: GroupOrder, cell: fn(&UsageSums, &TimeZone) -> Markup) -> Self {
+        Self { label, order, is_optional: false, cell }
+    }
+
+    const fn optional(
+        label: &'static str,
+        order: GroupOrder,
+        cell: fn(&UsageSums, &TimeZone) -> Markup,
+    ) -> Self {
+        Self { is_optional: true, ..Self::new(label, order, cell) }
+    }
+}
+
+const COLUMNS: [Column; 8] = [
+    Column::new("Tokens", GroupOrder::Tokens, |sums, _| number(sums.counts.total())),
+    Column::new("Cost", GroupOrder::Cost, |sums, _| sums.cost.as_ref().map(cost::cell).unwrap_or_default()),
+    Column::optional("Input", GroupOrder::Input, |sums, _| number(sums.counts.input)),
+    Column::optional("Output", GroupOrder::Output, |sums, _| number(sums.counts.output)),
+    Column::optional("Cache write", GroupOrder::CacheCreation, |sums, _| number(sums.counts.cache_creation)),
+    Column::optional("Cache read", GroupOrder::CacheRead, |sums, _| number(sums.counts.cache_read)),
+    Column::optional("Responses", GroupOrder::Responses, |sums, _| number(sums.responses)),
+    Column::new("Last", GroupOrder::LastTime, |sums, zone| {
+        sums.last_time.map(|last| relative(last, zone)).unwrap_or_default()
+    }),
 ];
+
+fn number(number: u64) -> Markup {
+    html! { (Grouped(number)) }
+}
+
+fn cells(columns: &[&Column], sums: &UsageSums, zone: &TimeZone) -> Markup {
+    html! { @for column in columns { td.opt[column.is_optional] { ((column.cell)(sums, zone)) } } }
+}
 
 /// Returns a page of groups as a table whose columns sort, with a note below the names of groups that have one.
 pub(super) fn table(
@@ -53,46 +87,30 @@ pub(super) fn table(
 ) -> Markup {
     let nothing = Breakdown::default();
     let list = metrics.breakdown(dimension).unwrap_or(&nothing);
+    let has_cost = metrics.totals.cost.is_some();
+    let columns: Vec<_> =
+        COLUMNS.iter().filter(|column| has_cost || column.order != GroupOrder::Cost).collect();
+    let zone = &frame.view.zone;
     html! {
         div.scroll tabindex="0" role="region" aria-label=(plural(dimension)) {
             table.groups {
                 thead { tr {
                     (heading(frame, &singular(dimension), GroupOrder::Name, false))
-                    @for (label, order, is_optional) in COLUMNS {
-                        @if order != GroupOrder::Cost || metrics.totals.cost.is_some() { (heading(frame, label, order, is_optional)) }
-                    }
+                    @for column in &columns { (heading(frame, column.label, column.order, column.is_optional)) }
                 } }
                 tbody {
                     @for row in &list.rows {
-                        @let counts = &row.sums.counts;
                         tr {
                             th scope="row" {
                                 (name(frame, dimension, row))
                                 @if let Some(note) = note(&row.name) { bdi.note title=(note) { (note) } }
-                                (bar(share(counts.total(), metrics.total_tokens)))
+                                (bar(share(row.sums.counts.total(), metrics.total_tokens)))
                             }
-                            td { (Grouped(counts.total())) }
-                            @if let Some(cost) = &row.sums.cost { td { (cost::cell(cost)) } }
-                            td.opt { (Grouped(counts.input)) }
-                            td.opt { (Grouped(counts.output)) }
-                            td.opt { (Grouped(counts.cache_creation)) }
-                            td.opt { (Grouped(counts.cache_read)) }
-                            td.opt { (Grouped(row.sums.responses)) }
-                            td { @if let Some(last) = row.sums.last_time { (relative(last, &frame.view.zone)) } }
+                            (cells(&columns, &row.sums, zone))
                         }
                     }
                 }
-                tfoot { tr {
-                    th scope="row" { "Total" }
-                    td { (Grouped(metrics.total_tokens)) }
-                    @if let Some(cost) = &metrics.totals.cost { td { (cost::cell(cost)) } }
-                    td.opt { (Grouped(metrics.totals.counts.input)) }
-                    td.opt { (Grouped(metrics.totals.counts.output)) }
-                    td.opt { (Grouped(metrics.totals.counts.cache_creation)) }
-                    td.opt { (Grouped(metrics.totals.counts.cache_read)) }
-                    td.opt { (Grouped(metrics.totals.responses)) }
-                    td {}
-                } }
+                tfoot { tr { th scope="row" { "Total" } (cells(&columns, &metrics.totals, zone)) } }
             }
         }
         (pager(frame, list))
@@ -121,8 +139,11 @@ fn pager(frame: &Frame, list: &Breakdown) -> Markup {
                 a rel="prev" href=(frame.here(&frame.view.at(offset.saturating_sub(ROWS)))) { "← Previous" }
             }
             span.soft {
-                @if list.rows.is_empty() { "none of " } @else { (Grouped(u64::from(offset) + 1)) "–" (Grouped(end)) " of " }
-                (Grouped(list.groups))
+                @if list.rows.is_empty() {
+                    "no rows"
+                } @else {
+                    (Grouped(u64::from(offset) + 1)) "–" (Grouped(end)) " of " (Grouped(list.groups))
+                }
             }
             @if end < list.groups {
                 a rel="next" href=(frame.here(&frame.view.at(offset.saturating_add(ROWS)))) { "Next →" }

@@ -10,7 +10,7 @@ use super::layout::{Frame, name_of};
 use super::number::Grouped;
 use super::view::{Span, Unit};
 use crate::dashboard::{DashboardTokenMetrics, DashboardTrend, TrendBucket, TrendSeries};
-use crate::web::figures::STEPS;
+use crate::web::dashboard::STEPS;
 
 /// The data of a chart, for the script.
 #[derive(Debug, Serialize)]
@@ -70,7 +70,8 @@ pub(super) fn section(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
                 @if metrics.totals.cost.is_some() {
                     nav.pills.small aria-label="Unit of the trend" {
                         @for (_, unit) in Unit::BY_WORD {
-                            a href=(frame.here(&view.with_unit(unit))) aria-current=[(view.unit == unit).then_some("true")] { (unit.label()) }
+                            a href=(frame.here(&view.with_unit(unit)))
+                                aria-current=[(view.unit == unit).then_some("true")] { (unit.label()) }
                         }
                     }
                 }
@@ -142,7 +143,8 @@ fn table(frame: &Frame, trend: &DashboardTrend, has_costs: bool) -> Markup {
                         @let counts = &bucket.sums.counts;
                         tr {
                             th scope="row" {
-                                a href=(frame.here(&frame.view.with_span(Span::Fixed(range)))) { (label(bucket, trend.step)) }
+                                @let step = frame.view.with_span(Span::Fixed(range));
+                                a href=(frame.here(&step)) { (label(bucket, trend.step)) }
                             }
                             td { (Grouped(counts.total())) }
                             @if let Some(cost) = &bucket.sums.cost { td { (cost::cell(cost)) } }

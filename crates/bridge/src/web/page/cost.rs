@@ -24,7 +24,8 @@ pub(super) fn cell(cost: &Cost) -> Markup {
         } @else if cost.priced_tokens == 0 {
             span.soft title="No price for these tokens" { "unpriced" }
         } @else {
-            span title=(format!("At least: {} of the tokens have no price", Percent(cost.unpriced_share()))) { "≥\u{a0}" (cost.amount) }
+            @let title = format!("At least: {} of the tokens have no price", Percent(cost.unpriced_share()));
+            span title=(title) { "≥\u{a0}" (cost.amount) }
         }
     }
 }
@@ -47,9 +48,11 @@ pub(super) fn headline(frame: &Frame, metrics: &DashboardTokenMetrics, cost: &Co
             }
             p.soft {
                 @if let Some(prices) = metrics.priced_by.as_ref().filter(|prices| !prices.unpriced.is_empty()) {
-                    (Percent(cost.unpriced_share())) " of the tokens have no price: " (names(frame, &prices.unpriced)) ". "
+                    (Percent(cost.unpriced_share())) " of the tokens have no price: "
+                    (names(frame, &prices.unpriced)) ". "
                 }
-                a href=(format!("{}#prices", frame.link(Tab::Receipt.path(), &frame.view.first_page()))) { "See the prices" }
+                @let receipt = frame.link(Tab::Receipt.path(), &frame.view.first_page());
+                a href=(format!("{receipt}#prices")) { "See the prices" }
             }
         }
     }
@@ -118,7 +121,10 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
                 @if !cost.is_complete() || metrics.completeness.at_least { span.at-least { "at least " } }
                 span.total.money { (cost.amount) }
             }
-            p.soft { "Priced with list " code title=(prices.digest) { (short_digest(&prices.digest)) } ". Later price lists do not change its results." }
+            p.soft {
+                "Priced with list " code title=(prices.digest) { (short_digest(&prices.digest)) }
+                ". Later price lists do not change its results."
+            }
         }
         div.scroll.narrow tabindex="0" role="region" aria-label="Cost" { table.receipt {
             thead { tr { th scope="col" { "Line" } th scope="col" { "US dollars" } } }
@@ -144,7 +150,7 @@ fn decimals(amount: Money) -> usize {
 fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     html! {
         section.card.narrow {
-            header { h2 { "Unpriced, and not in the cost" } }
+            header { h2 { "Unpriced tokens (not in the cost)" } }
             div.scroll tabindex="0" role="region" aria-label="Models without a price" { table.unpriced {
                 thead { tr {
                     th scope="col" { "Model" }

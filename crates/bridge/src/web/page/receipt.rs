@@ -63,7 +63,11 @@ fn content(receipt: &StoreReceipt) -> Markup {
             } }
         } }
         p class=(if receipt.adds_up() { "verdict good" } else { "verdict bad" }) {
-            @if receipt.adds_up() { "✓ The receipt adds up to the last token." } @else { "The receipt does not add up. Run the integrity check." }
+            @if receipt.adds_up() {
+                "✓ The receipt adds up to the last token."
+            } @else {
+                "The receipt does not add up. Run the integrity check."
+            }
         }
         @if receipt.weak.count > 0 {
             p.soft {

@@ -21,7 +21,7 @@ use crate::dashboard::{DashboardQuery, DashboardTokenMetrics};
 use crate::web::Web;
 use crate::web::context::Caller;
 use crate::web::parameters::Parameters;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, ProblemFacts};
 
 /// A request for a page: its state, and the bridges to ask.
 #[derive(Debug)]
@@ -178,13 +178,16 @@ impl PageRequest {
     }
 
     fn problem(&self, tab: Tab, problem: &Problem) -> Response {
-        let (status, title, retry_after) = problem.head();
+        let ProblemFacts { status, title, retry_after, .. } = problem.facts();
         let content = html! {
             section.state role="alert" {
                 h1 { (title) }
                 p { (problem.detail()) }
                 @match retry_after {
-                    Some(_) => p.soft { "This page retries automatically. No data is lost: anything not stored yet is still in the transcripts." },
+                    Some(_) => p.soft {
+                        "This page retries automatically. "
+                        "No data is lost: anything not stored yet is still in the transcripts."
+                    },
                     None => p { a href=(self.frame.link("/", &self.frame.view.cleared())) { "Back to the overview" } },
                 }
             }

@@ -21,7 +21,7 @@ use super::view::Span;
 use super::{chart, cost};
 use crate::dashboard::DashboardTokenMetrics;
 use crate::sessions::SessionDetails;
-use crate::web::figures::unknown_session;
+use crate::web::dashboard::unknown_session;
 use crate::web::parameters::session_id;
 use crate::web::problem::Problem;
 
@@ -74,7 +74,10 @@ fn content(
     let (first, last) = (metrics.totals.first_time, metrics.totals.last_time);
     html! {
         section.headline {
-            p.label { @if is_part { "Part of session " } @else { "Session " } code { (name_of(summary.session_id.as_str())) } }
+            p.label {
+                @if is_part { "Part of session " } @else { "Session " }
+                code { (name_of(summary.session_id.as_str())) }
+            }
             h1 {
                 @if metrics.completeness.at_least { span.at-least { "at least " } }
                 span.total { (Grouped(metrics.total_tokens)) }
@@ -183,7 +186,10 @@ fn tools(activity: &ActivityFacts) -> Markup {
                     thead.visually-hidden { tr { th scope="col" { "Tool" } th scope="col" { "Calls" } } }
                     tbody {
                         @for (name, calls) in calls.iter().take(TOOLS) {
-                            tr { th scope="row" { bdi.name { (name) } (bar(share(*calls, most))) } td { (Grouped(*calls)) } }
+                            tr {
+                                th scope="row" { bdi.name { (name) } (bar(share(*calls, most))) }
+                                td { (Grouped(*calls)) }
+                            }
                         }
                     }
                 }

@@ -25,7 +25,7 @@ pub(super) async fn status(page: PageRequest) -> Response {
             tokio::join!(page.health(), page.metrics(query), page.expiring(), dashboard.hosts());
         // Without the database there is no list of hosts; the probes say why.
         let mut hosts = hosts.unwrap_or_default();
-        let silent_max = page.caller.bridge.parts.monitoring.options.limits.host_silent_max;
+        let silent_max = page.caller.bridge.host_silent_max();
         let is_silent = |host: &HostFreshness| silent_max.is_some_and(|limit| host.is_silent(limit));
         hosts.sort_by_key(|host| !is_silent(host));
         let hosts = hosts.iter().map(|host| (host, is_silent(host))).take(HOSTS as usize).collect::<Vec<_>>();

@@ -4,7 +4,7 @@ use bridge_core::{CalendarUnit, InvalidValue, TimeRange, TimeZone, Timestamp};
 use bridge_storage::{Dimension, Direction, GroupOrder, GroupPage};
 
 use crate::dashboard::DashboardQuery;
-use crate::web::figures::{DIRECTIONS, ORDERS, STEPS};
+use crate::web::dashboard::{DIRECTIONS, ORDERS, STEPS};
 use crate::web::parameters::Parameters;
 
 /// Rows of a page of groups.

@@ -1,20 +1,18 @@
 //! The resources that a dashboard query answers, and the summary of a session.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use bridge_core::{BridgeError, CalendarUnit, TimeRange, TimeZone, Timestamp};
 use bridge_pricing::CatalogDigest;
 use bridge_storage::{DashboardFilter, Dimension, Direction, GroupOrder, GroupPage};
 
-use super::Web;
 use super::answers::{
     Dashboard, Expiring, GroupsAnswer, Limit, Limits, ReceiptAnswer, Session, Totals, TrendAnswer,
 };
+use super::api_request::ApiRequest;
 use super::context::Caller;
 use super::parameters::{Parameters, session_id};
 use super::problem::{Problem, ProblemKind};
@@ -72,8 +70,16 @@ pub(super) fn time_range(parameters: &mut Parameters, now: Timestamp) -> (TimeRa
     }
 }
 
+impl ApiRequest {
+    /// Returns the query of the responses that the parameters select.
+    pub(super) fn query(&mut self) -> DashboardQuery {
+        let now = self.now();
+        query(&mut self.parameters, now)
+    }
+}
+
 /// The query of the responses that the parameters select. It lists no groups, and makes no receipt.
-pub(super) fn query(parameters: &mut Parameters, now: Timestamp) -> DashboardQuery {
+fn query(parameters: &mut Parameters, now: Timestamp) -> DashboardQuery {
     let (range, zone) = time_range(parameters, now);
     let step = parameters.choice("step", &STEPS).unwrap_or_default();
     let mut query = DashboardQuery::new(range).by(step, zone).without_receipt().without_lists();
@@ -105,152 +111,86 @@ async fn ask(caller: &Caller, query: DashboardQuery) -> Result<DashboardTokenMet
     caller.dashboard().get_dashboard_token_metrics(query).await
 }
 
-pub(super) async fn totals(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let mut parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("totals", &caller, &parameters);
-    let query = query(&mut parameters, web.now());
-    parameters.finish()?;
-    web.answer(key, async { Ok(Totals::from(&ask(&caller, query).await?)) }).await
+pub(super) async fn totals(mut request: ApiRequest) -> Result<Response, Problem> {
+    let query = request.query();
+    request.answer("totals", async |caller| Ok(Totals::from(&ask(&caller, query).await?))).await
 }
 
-pub(super) async fn trend(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let mut parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("trend", &caller, &parameters);
-    let query = query(&mut parameters, web.now());
-    parameters.finish()?;
-    web.answer(key, async { Ok(TrendAnswer::from(ask(&caller, query).await?)) }).await
+pub(super) async fn trend(mut request: ApiRequest) -> Result<Response, Problem> {
+    let query = request.query();
+    request.answer("trend", async |caller| Ok(TrendAnswer::from(ask(&caller, query).await?))).await
 }
 
-pub(super) async fn sessions(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("sessions", &caller, &parameters);
-    groups(&web, &caller, key, parameters, Dimension::Session).await
+pub(super) async fn sessions(request: ApiRequest) -> Result<Response, Problem> {
+    groups(request, "sessions", Dimension::Session).await
 }
 
-pub(super) async fn breakdown(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let mut parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("breakdown", &caller, &parameters);
-    let dimension = parameters.value("by").unwrap_or(Dimension::Model);
-    groups(&web, &caller, key, parameters, dimension).await
+pub(super) async fn breakdown(mut request: ApiRequest) -> Result<Response, Problem> {
+    let dimension = request.parameters.value("by").unwrap_or(Dimension::Model);
+    groups(request, "breakdown", dimension).await
 }
 
-async fn groups(
-    web: &Web,
-    caller: &Caller,
-    key: String,
-    mut parameters: Parameters,
-    dimension: Dimension,
-) -> Result<Response, Problem> {
-    let page = page(&mut parameters);
-    let query = query(&mut parameters, web.now()).list(dimension.clone(), page);
-    parameters.finish()?;
-    let work = async {
-        let metrics = ask(caller, query).await?;
+async fn groups(mut request: ApiRequest, resource: &str, dimension: Dimension) -> Result<Response, Problem> {
+    let page = page(&mut request.parameters);
+    let query = request.query().list(dimension.clone(), page);
+    let work = async |caller| {
+        let metrics = ask(&caller, query).await?;
         let listed = metrics.breakdown(&dimension).cloned().unwrap_or_default();
         Ok(GroupsAnswer::new(&metrics, listed, page.offset))
     };
-    web.answer(key, work).await
+    request.answer(resource, work).await
 }
 
-pub(super) async fn dashboard(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let mut parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("dashboard", &caller, &parameters);
-    let rows = parameters.number("limit", 1..=ROWS_MAX).unwrap_or(ROWS);
-    let lists = DashboardFilter::CLASSIC_BREAKDOWNS.into_iter().chain(parameters.dimensions("by"));
-    let query = lists.fold(query(&mut parameters, web.now()), |query, dimension| {
-        query.list(dimension, GroupPage::top(rows))
-    });
-    parameters.finish()?;
-    web.answer(key, async { Ok(Dashboard::from(ask(&caller, query).await?)) }).await
+pub(super) async fn dashboard(mut request: ApiRequest) -> Result<Response, Problem> {
+    let rows = request.parameters.number("limit", 1..=ROWS_MAX).unwrap_or(ROWS);
+    let lists = DashboardFilter::CLASSIC_BREAKDOWNS.into_iter().chain(request.parameters.dimensions("by"));
+    let query = lists.fold(request.query(), |query, dimension| query.list(dimension, GroupPage::top(rows)));
+    request.answer("dashboard", async |caller| Ok(Dashboard::from(ask(&caller, query).await?))).await
 }
 
-pub(super) async fn receipt(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("receipt", &caller, &parameters);
-    parameters.finish()?;
-    let work = async {
+pub(super) async fn receipt(request: ApiRequest) -> Result<Response, Problem> {
+    let work = async |caller| {
         let query = DashboardQuery::new(TimeRange::ALL).without_lists();
         let metrics = ask(&caller, query).await?;
         Ok(ReceiptAnswer::new(metrics.as_of, metrics.receipt.unwrap_or_default()))
     };
-    web.answer(key, work).await
+    request.answer("receipt", work).await
 }
 
 pub(super) async fn session(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
+    mut request: ApiRequest,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let id = session_id(id)?;
-    let mut parameters = Parameters::parse(raw.as_deref());
-    let key = format!("{} {id:?}", web.key("session", &caller, &parameters));
-    let with_cost = parameters.choice("cost", &FLAG).unwrap_or_default();
-    parameters.finish()?;
-    let work = async {
+    let with_cost = request.parameters.choice("cost", &FLAG).unwrap_or_default();
+    let resource = format!("session {id:?}");
+    let work = async move |caller: Caller| {
         let sessions = caller.reader.sessions();
         let sessions = if with_cost { sessions.with_cost() } else { sessions };
         let details = sessions.details(&id).await?;
         details.and_then(Session::of).ok_or_else(unknown_session)
     };
-    web.answer(key, work).await
+    request.answer(&resource, work).await
 }
 
-pub(super) async fn limits(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let mut parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("limits", &caller, &parameters);
-    let (range, _) = time_range(&mut parameters, web.now());
-    parameters.finish()?;
-    let work = async {
+pub(super) async fn limits(mut request: ApiRequest) -> Result<Response, Problem> {
+    let now = request.now();
+    let (range, _) = time_range(&mut request.parameters, now);
+    let work = async |caller: Caller| {
         let limits = caller.reader.sessions().limit_events(range).await?;
         let limits = limits.into_iter().map(|limit| Limit::of(limit.session_id, limit.limit)).collect();
         Ok(Limits { range, limits })
     };
-    web.answer(key, work).await
+    request.answer("limits", work).await
 }
 
-pub(super) async fn expiring(
-    State(web): State<Arc<Web>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Problem> {
-    let mut parameters = Parameters::parse(raw.as_deref());
-    let key = web.key("expiring", &caller, &parameters);
-    let days = parameters.number("within_days", 0..=DAYS_MAX).unwrap_or(WITHIN_DAYS);
-    parameters.finish()?;
-    let work = async {
+pub(super) async fn expiring(mut request: ApiRequest) -> Result<Response, Problem> {
+    let days = request.parameters.number("within_days", 0..=DAYS_MAX).unwrap_or(WITHIN_DAYS);
+    let work = async |caller: Caller| {
         let within = Duration::from_hours(24).saturating_mul(days);
         Ok(Expiring::from(caller.bridge.sessions().expiring_transcripts(within).await?))
     };
-    web.answer(key, work).await
+    request.answer("expiring", work).await
 }
 
 pub(super) fn unknown_session() -> Problem {
