@@ -45,7 +45,7 @@ use crate::telemetry::run::OperationRunner;
 pub(crate) struct Limits {
     /// Number of rows of one insert of a batch of analyses.
     pub(crate) batch_size: usize,
-    /// Number of operations that run at once.
+    /// Number of batches stored or files read at once.
     pub(crate) parallel: usize,
 }
 
@@ -63,8 +63,8 @@ pub(crate) fn own_host() -> HostName {
 }
 
 impl EnhancedTokenDatabaseBridge {
-    /// Returns a builder of a bridge to this store. Await [`migrate`](TokenStore::migrate) of the store before: building
-    /// neither connects nor creates tables. [`watch_itself`](BridgeBuilder::watch_itself) and a
+    /// Returns a builder of a bridge to this store. Await [`migrate`](TokenStore::migrate) of the store before:
+    /// building neither connects nor creates tables. [`watch_itself`](BridgeBuilder::watch_itself) and a
     /// [spool](crate::AuditOptions::with_spool_dir) for the audit, which a configuration brings, are off by default.
     pub fn builder(store: Arc<dyn TokenStore>) -> BridgeBuilder {
         BridgeBuilder {
@@ -176,8 +176,8 @@ impl BridgeBuilder {
         self
     }
 
-    /// Sets the folder of the settings that an organization gives the client (`managed-settings.json`), which decide how long
-    /// it keeps transcripts. Without this it is the system's.
+    /// Sets the folder of the settings that an organization gives the client (`managed-settings.json`), which decide
+    /// how long it keeps transcripts. Without this it is the system's.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -218,7 +218,7 @@ impl BridgeBuilder {
         self
     }
 
-    /// Sets whom and what responses are assigned to when they are stored: one [`Assignment`](bridge_core::Assignment) for all,
+    /// Sets the developer, team and labels of stored responses: one [`Assignment`](bridge_core::Assignment) for all,
     /// or [rules](bridge_analysis::AssignmentRules) by the paths of projects and transcripts. It is a part of the
     /// analyzer's options, so set it after those. Stored rows change only when their transcript is read again.
     pub fn assignments(mut self, rules: impl Into<AssignmentRules>) -> Self {
@@ -226,9 +226,9 @@ impl BridgeBuilder {
         self
     }
 
-    /// Sets the current names of renamed and moved projects, and groups of projects. They are stored beside the responses when
-    /// the bridge first stores something, and apply to everything that is read from the store from then on, by other programs
-    /// too. An empty catalog takes back what was stored before; without one, that stays.
+    /// Sets the current names of renamed and moved projects, and groups of projects. They are stored beside the
+    /// responses when the bridge first stores something, and apply to everything that is read from the store from then
+    /// on, by other programs too. An empty catalog takes back what was stored before; without one, that stays.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -250,8 +250,8 @@ impl BridgeBuilder {
         self
     }
 
-    /// Sets the folders in which worktrees of `git worktree` are recognized, by their file `.git`. What is done in one
-    /// counts for its repository, and stays so when the folder is gone. Without this, no folder of a project is read.
+    /// Sets the folders in which worktrees of `git worktree` are recognized, by their file `.git`. Work in a
+    /// worktree counts for its repository, even after the folder is gone. Without this, no folder of a project is read.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -312,8 +312,8 @@ impl BridgeBuilder {
         self.cache(CacheOptions::default().with_ttl(Duration::ZERO))
     }
 
-    /// Sets the number of rows of one insert of [`batch_store_analyses`](EnhancedTokenDatabaseBridge::batch_store_analyses); 1000
-    /// if not given.
+    /// Sets the number of rows of one insert of
+    /// [`batch_store_analyses`](EnhancedTokenDatabaseBridge::batch_store_analyses); 1000 by default.
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.limits.batch_size = rows.max(1);
         self
@@ -321,7 +321,7 @@ impl BridgeBuilder {
 
     /// Sets the number of batches that are stored, or files that are read, at once by
     /// [`batch_store_analyses`](EnhancedTokenDatabaseBridge::batch_store_analyses) and
-    /// [`sync_all_sessions`](EnhancedTokenDatabaseBridge::sync_all_sessions); 5 if not given.
+    /// [`sync_all_sessions`](EnhancedTokenDatabaseBridge::sync_all_sessions); 5 by default.
     pub fn parallel_limit(mut self, limit: usize) -> Self {
         self.limits.parallel = limit.max(1);
         self
@@ -335,8 +335,8 @@ impl BridgeBuilder {
         self
     }
 
-    /// Sets the budgets: their state is in [`budgets`](DashboardBridgeAdapter::budgets) of the dashboard, in health and in
-    /// the metrics. None by default.
+    /// Sets the budgets: their state is in [`budgets`](DashboardBridgeAdapter::budgets) of the dashboard, in health and
+    /// in the metrics. None by default.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -372,8 +372,8 @@ impl BridgeBuilder {
     }
 
     /// Sets the source of the operations' correlation ids. It is called in the task that runs the operation, when it
-    /// begins. Without a source, or if it returns `None` or an id of zeros, the id is random. A handle with an id of its
-    /// own ([`with_correlation_id`](EnhancedTokenDatabaseBridge::with_correlation_id)) does not call it.
+    /// begins. Without a source, or if it returns `None` or an id of zeros, the id is random. A handle with an id of
+    /// its own ([`with_correlation_id`](EnhancedTokenDatabaseBridge::with_correlation_id)) does not call it.
     ///
     /// With the trace id of the current span as the source, log and audit list operations under the id of their trace:
     ///
@@ -400,9 +400,9 @@ impl BridgeBuilder {
         self
     }
 
-    /// Ends the bridge's background tasks when this token is cancelled: [`keep_in_sync`], after the synchronization that
-    /// is running, each [`monitor`], and the bridge's own health checks. What else there is to do at the end does
-    /// [`shutdown`](EnhancedTokenDatabaseBridge::shutdown).
+    /// Ends the bridge's background tasks when this token is cancelled: [`keep_in_sync`], after the synchronization
+    /// that is running, each [`monitor`], and the bridge's own health checks.
+    /// [`shutdown`](EnhancedTokenDatabaseBridge::shutdown) does everything else.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -455,21 +455,22 @@ impl BridgeBuilder {
         self
     }
 
-    /// Sets the clock; that of the system if not given.
+    /// Sets the clock; that of the system by default.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
     /// Sets the time that the store may take before
-    /// [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) asks the sources. 5 s by default.
+    /// [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) asks the sources; 5 s by
+    /// default.
     pub fn store_deadline(mut self, deadline: Duration) -> Self {
         self.store_deadline = deadline;
         self
     }
 
     /// Sets how long [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) reads the
-    /// sources before it answers from the cache; 5 minutes if not given.
+    /// sources before it answers from the cache; 5 minutes by default.
     pub fn live_deadline(mut self, deadline: Duration) -> Self {
         self.live_deadline = deadline;
         self
@@ -481,58 +482,16 @@ impl BridgeBuilder {
     /// `metrics::with_local_recorder`, the local one.
     #[must_use]
     pub fn build(mut self) -> EnhancedTokenDatabaseBridge {
-        let host = self.analyzer.host.get_or_insert_with(own_host).clone();
-        let clock = self.clock;
-        if self.projects.are_given() {
-            self.analyzer.seen_projects = SeenProjects::kept();
-        }
-        let cache = self
-            .shared_cache
-            .unwrap_or_else(|| Arc::new(BridgeCache::with_clock(self.cache, Arc::clone(&clock))));
-        let metrics = Arc::new(Instruments::new().with_budgets(&self.budgets).on_host(&host));
-        let window = self.monitoring.limits.error_rate_window;
-        let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
-        let observed = Observed {
-            metrics: Arc::clone(&metrics),
-            error_rate: Arc::clone(&error_rate),
-            _kept: self.kept.clone(),
-        };
-        let store: Arc<dyn TokenStore> = Arc::new(Layered::new(Arc::clone(&self.store), observed));
-        let store: Arc<dyn TokenStore> = Arc::new(Layered::new(store, Invalidating(Arc::clone(&cache))));
-        let project_names = self.analyzer.project_names.clone();
-        let audit =
-            AuditTrail::new(Arc::clone(&store), Arc::clone(&clock), host.clone(), project_names, self.audit);
-        let telemetry = Arc::new(Telemetry {
-            clock: Arc::clone(&clock),
-            audit,
-            metrics,
-            error_rate,
-            panics: Panics::default(),
-            heartbeat: Heartbeat::new(clock.now()),
-            correlation_ids: self.correlation_ids,
-            flush_deadline: self.store_deadline,
-        });
-        let validator = self.validation.then(|| AnalysisValidator::new(self.validator, Arc::clone(&clock)));
-        let ingest = Arc::new(Ingest {
-            store,
-            sources: self.sources,
-            managed_settings: self.managed_settings,
-            host,
-            analyzer: self.analyzer,
-            clock,
-            validator,
-            projects: self.projects,
-            telemetry: Arc::clone(&telemetry),
-            syncs: SingleFlight::default(),
-            kept: Arc::default(),
-            stream_turns: StreamTurns::default(),
-            skipped: std::sync::Mutex::default(),
-        });
+        let cache = self.take_cache();
+        let (store, telemetry) = self.recorded_store(&cache);
+        let ingest = Arc::new(self.take_ingest(store, Arc::clone(&telemetry)));
+        let health = HealthChecks::new(self.store, Arc::clone(&ingest), self.monitoring.limits)
+            .with_kept(self.kept)
+            .with_budgets(self.budgets.clone());
         let monitoring = Arc::new(Monitoring {
             ingest: Arc::clone(&ingest),
             cache: Arc::clone(&cache),
-            health: HealthChecks::new((self.store, self.kept), Arc::clone(&ingest), self.monitoring.limits)
-                .with_budgets(self.budgets.clone()),
+            health,
             options: self.monitoring,
         });
         let fallback = Fallback {
@@ -564,5 +523,67 @@ impl BridgeBuilder {
         let assignment = SharedAssignment::default();
         let runner = OperationRunner { telemetry, correlation_id: None, actor: None, assignment };
         EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }
+    }
+
+    fn take_cache(&mut self) -> Arc<BridgeCache> {
+        let own = || Arc::new(BridgeCache::with_clock(self.cache, Arc::clone(&self.clock)));
+        self.shared_cache.take().unwrap_or_else(own)
+    }
+
+    fn host(&mut self) -> HostName {
+        self.analyzer.host.get_or_insert_with(own_host).clone()
+    }
+
+    /// Returns the store with its layers, and the telemetry that they write to.
+    fn recorded_store(&mut self, cache: &Arc<BridgeCache>) -> (Arc<dyn TokenStore>, Arc<Telemetry>) {
+        let (host, clock) = (self.host(), Arc::clone(&self.clock));
+        let metrics = Arc::new(Instruments::new().with_budgets(&self.budgets).on_host(&host));
+        let window = self.monitoring.limits.error_rate_window;
+        let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
+        let observed = Observed {
+            metrics: Arc::clone(&metrics),
+            error_rate: Arc::clone(&error_rate),
+            _kept: self.kept.clone(),
+        };
+        let store: Arc<dyn TokenStore> = Arc::new(Layered::new(Arc::clone(&self.store), observed));
+        let store: Arc<dyn TokenStore> = Arc::new(Layered::new(store, Invalidating(Arc::clone(cache))));
+        let project_names = self.analyzer.project_names.clone();
+        let options = std::mem::take(&mut self.audit);
+        let audit = AuditTrail::new(Arc::clone(&store), Arc::clone(&clock), host, project_names, options);
+        let telemetry = Telemetry {
+            heartbeat: Heartbeat::new(clock.now()),
+            clock,
+            audit,
+            metrics,
+            error_rate,
+            panics: Panics::default(),
+            correlation_ids: std::mem::take(&mut self.correlation_ids),
+            flush_deadline: self.store_deadline,
+        };
+        (store, Arc::new(telemetry))
+    }
+
+    fn take_ingest(&mut self, store: Arc<dyn TokenStore>, telemetry: Arc<Telemetry>) -> Ingest {
+        if self.projects.are_given() {
+            self.analyzer.seen_projects = SeenProjects::kept();
+        }
+        let clock = Arc::clone(&self.clock);
+        Ingest {
+            store,
+            sources: std::mem::take(&mut self.sources),
+            managed_settings: std::mem::take(&mut self.managed_settings),
+            host: self.host(),
+            analyzer: std::mem::take(&mut self.analyzer),
+            validator: self
+                .validation
+                .then(|| AnalysisValidator::new(self.validator.clone(), Arc::clone(&clock))),
+            clock,
+            projects: std::mem::take(&mut self.projects),
+            telemetry,
+            syncs: SingleFlight::default(),
+            kept: Arc::default(),
+            stream_turns: StreamTurns::default(),
+            skipped: std::sync::Mutex::default(),
+        }
     }
 }

@@ -7,15 +7,15 @@ use bridge_core::{Assignment, AttributionValue, Labels};
 
 use super::ROOT;
 use super::error::ConfigProblem;
-use super::form::{ARROW, Form, InvalidValue, RawValue, checked_scope, written_rules};
+use super::form::{ARROW, Form, RawValue, WrongForm, checked_scope, written_rules};
 use super::node::{Entry, Field, Node, NodeContent, quoted};
 
 const KEY: &str = "sources.assignments";
 const FIELDS: [&str; 4] = ["path", "developer", "team", "labels"];
 const TEXT: &str = "a name of 1 to 512 bytes";
 
-/// Rules of assignments: `PATTERN => team=web, tenant=acme`, in which names but `developer` and `team` are those of labels,
-/// or `{path: PATTERN, team: web, labels: {tenant: acme}}`.
+/// Rules of assignments: `PATTERN => team=web, tenant=acme`, in which names but `developer` and `team` are those of
+/// labels, or `{path: PATTERN, team: web, labels: {tenant: acme}}`.
 pub(super) struct Assignments;
 
 impl Form<Vec<AssignmentRule>> for Assignments {
@@ -25,11 +25,11 @@ impl Form<Vec<AssignmentRule>> for Assignments {
             .to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Vec<AssignmentRule>, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Vec<AssignmentRule>, WrongForm> {
         match raw {
             RawValue::List(rules) => rules.iter().map(|rule| assignment_rule(rule)).collect(),
-            RawValue::Nodes(nodes) => read(nodes).map_err(|_| InvalidValue),
-            _ => Err(InvalidValue),
+            RawValue::Nodes(nodes) => read(nodes).map_err(|_| WrongForm),
+            _ => Err(WrongForm),
         }
     }
 
@@ -49,7 +49,7 @@ fn read(nodes: &[Node]) -> Result<Vec<AssignmentRule>, Vec<ConfigProblem>> {
         if let NodeContent::Text(text) = &node.content {
             match assignment_rule(text) {
                 Ok(rule) => rules.push(rule),
-                Err(InvalidValue) => {
+                Err(WrongForm) => {
                     let message =
                         format!("{} is not allowed; allowed is {}", quoted(node), Assignments.allowed());
                     let key = format!("{ROOT}.{KEY}[{number}]");
@@ -101,24 +101,24 @@ fn labels(entry: &mut Entry<'_>, field: &Field) -> Labels {
     labels.unwrap_or_default()
 }
 
-fn assignment_rule(text: &str) -> Result<AssignmentRule, InvalidValue> {
-    let (pattern, assigned) = text.split_once(ARROW).ok_or(InvalidValue)?;
+fn assignment_rule(text: &str) -> Result<AssignmentRule, WrongForm> {
+    let (pattern, assigned) = text.split_once(ARROW).ok_or(WrongForm)?;
     let pattern = checked_scope(pattern)?;
     let (mut assignment, mut labels) = (Assignment::default(), BTreeMap::new());
     for part in assigned.split(',') {
-        let (name, value) = part.split_once('=').ok_or(InvalidValue)?;
-        let value = AttributionValue::new(value.trim()).map_err(|_| InvalidValue)?;
+        let (name, value) = part.split_once('=').ok_or(WrongForm)?;
+        let value = AttributionValue::new(value.trim()).map_err(|_| WrongForm)?;
         let is_repeated = match name.trim() {
             "developer" => assignment.developer.replace(value).is_some(),
             "team" => assignment.team.replace(value).is_some(),
             name => labels.insert(name.to_owned(), value).is_some(),
         };
         if is_repeated {
-            return Err(InvalidValue);
+            return Err(WrongForm);
         }
     }
-    assignment.labels = Labels::new(labels).map_err(|_| InvalidValue)?;
-    let pattern = PathPattern::new(pattern).map_err(|_| InvalidValue)?;
+    assignment.labels = Labels::new(labels).map_err(|_| WrongForm)?;
+    let pattern = PathPattern::new(pattern).map_err(|_| WrongForm)?;
     Ok(AssignmentRule::new(pattern, assignment))
 }
 

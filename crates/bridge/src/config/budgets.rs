@@ -5,7 +5,7 @@ use bridge_pricing::Money;
 use bridge_storage::Dimension;
 
 use super::error::ConfigProblem;
-use super::form::{Form, InvalidValue, RawValue};
+use super::form::{Form, RawValue, WrongForm};
 use super::node::{Entry, Field, Node, NodeContent};
 use crate::budgets::{Budget, BudgetAmount, BudgetPeriod, Budgets};
 
@@ -20,10 +20,10 @@ impl Form<Budgets> for BudgetList {
         "a list of budgets like {name: all, usd: 500, period: month}".to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Budgets, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Budgets, WrongForm> {
         match raw {
-            RawValue::Nodes(nodes) => read(nodes).map_err(|_| InvalidValue),
-            _ => Err(InvalidValue),
+            RawValue::Nodes(nodes) => read(nodes).map_err(|_| WrongForm),
+            _ => Err(WrongForm),
         }
     }
 

@@ -24,9 +24,9 @@ const OWN_USER: &str = "user";
 const USER_VARIABLES: [&str; 3] = ["USER", "LOGNAME", "USERNAME"];
 
 impl BridgeConfig {
-    /// Builds the bridge of this configuration, connects to its store (or starts its engine), creates its tables, and puts
-    /// its [price list](Self::catalog) in use unless `pricing.enabled` is `false`. A user who may not write keeps the prices
-    /// that are there. An entry of `pricing` for a model that no response has is logged as a warning.
+    /// Builds the bridge of this configuration, connects to its store (or starts its engine), creates its tables, and
+    /// puts its [price list](Self::catalog) in use unless `pricing.enabled` is `false`. A user who may not write keeps
+    /// the prices that are there. An entry of `pricing` for a model that no response has is logged as a warning.
     ///
     /// # Errors
     ///
@@ -154,8 +154,8 @@ impl BridgeConfig {
         Ok(options)
     }
 
-    /// Returns whom and what stored responses are assigned to. `variable` is the environment, in which `USER`, `LOGNAME` or
-    /// `USERNAME` names the operating system's user, for `developer: user`.
+    /// Returns whom and what stored responses are assigned to. `variable` is the environment, in which `USER`,
+    /// `LOGNAME` or `USERNAME` names the operating system's user, for `developer: user`.
     ///
     /// # Errors
     ///
@@ -359,7 +359,7 @@ impl BridgeConfig {
             Ok(models) => {
                 let models = models.iter().map(|row| &*row.name).collect();
                 for problem in custom.unused(&catalog, &models) {
-                    tracing::warn!(%problem, "a price entry has no effect yet");
+                    tracing::warn!(%problem, "a price entry has no effect: no response uses its model");
                 }
             }
             Err(error) => {

@@ -24,17 +24,17 @@ pub(super) enum RawValue {
 }
 
 impl RawValue {
-    fn text(&self) -> Result<&str, InvalidValue> {
+    fn text(&self) -> Result<&str, WrongForm> {
         match self {
             Self::Text(text) if !text.is_empty() => Ok(text),
-            _ => Err(InvalidValue),
+            _ => Err(WrongForm),
         }
     }
 }
 
 /// The value is not of the form that the key allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InvalidValue;
+pub(super) struct WrongForm;
 
 /// The form of a value: reads and writes it.
 pub(super) trait Form<T> {
@@ -42,7 +42,7 @@ pub(super) trait Form<T> {
     fn allowed(&self) -> String;
 
     /// Reads a value.
-    fn read(&self, raw: &RawValue) -> Result<T, InvalidValue>;
+    fn read(&self, raw: &RawValue) -> Result<T, WrongForm>;
 
     /// Writes a value in YAML's form.
     fn write(&self, value: &T) -> String;
@@ -82,13 +82,13 @@ impl<T: TryFrom<u64> + TryInto<u64> + Copy> Form<T> for Number {
         format!("a whole number from {}{zero} to {}", self.range.start(), self.range.end())
     }
 
-    fn read(&self, raw: &RawValue) -> Result<T, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<T, WrongForm> {
         let digits = raw.text()?;
         // `parse` would take a sign.
         let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
         let number: Option<u64> = if is_plain { digits.parse().ok() } else { None };
-        let number = number.filter(|number| self.range.contains(number)).ok_or(InvalidValue)?;
-        T::try_from(number.saturating_mul(self.unit)).map_err(|_| InvalidValue)
+        let number = number.filter(|number| self.range.contains(number)).ok_or(WrongForm)?;
+        T::try_from(number.saturating_mul(self.unit)).map_err(|_| WrongForm)
     }
 
     fn write(&self, value: &T) -> String {
@@ -104,7 +104,7 @@ impl Form<Duration> for Seconds {
         Form::<u64>::allowed(&self.0)
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Duration, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Duration, WrongForm> {
         self.0.read(raw).map(Duration::from_secs)
     }
 
@@ -121,7 +121,7 @@ impl Form<Duration> for Time {
         "a duration from 1ms to 1d, like 30s".to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Duration, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Duration, WrongForm> {
         duration(raw, Duration::from_millis(1)..=DAY)
     }
 
@@ -138,7 +138,7 @@ impl Form<Duration> for Absence {
         "a duration from 1m to 30d, like 3d".to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Duration, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Duration, WrongForm> {
         duration(raw, Duration::from_mins(1)..=30 * DAY)
     }
 
@@ -153,13 +153,13 @@ const DAY: Duration = Duration::from_hours(24);
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Reads a whole number and its unit, `30s`.
-fn duration(raw: &RawValue, allowed: RangeInclusive<Duration>) -> Result<Duration, InvalidValue> {
+fn duration(raw: &RawValue, allowed: RangeInclusive<Duration>) -> Result<Duration, WrongForm> {
     let text = raw.text()?;
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(InvalidValue)?;
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(WrongForm)?;
     let (number, unit) = text.split_at(unit_at);
-    let (_, millis) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or(InvalidValue)?;
+    let (_, millis) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or(WrongForm)?;
     let time = number.parse::<u64>().ok().and_then(|number| number.checked_mul(millis));
-    time.map(Duration::from_millis).filter(|time| allowed.contains(time)).ok_or(InvalidValue)
+    time.map(Duration::from_millis).filter(|time| allowed.contains(time)).ok_or(WrongForm)
 }
 
 /// Writes a duration in the greatest unit of which it is two or more; seconds are never split.
@@ -179,7 +179,7 @@ impl Form<Option<Retention>> for Keeping {
         "off, keep, or a duration from 1d to 36500d, like 400d".to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Option<Retention>, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Option<Retention>, WrongForm> {
         match raw.text()? {
             "keep" => Ok(None),
             "off" => Ok(Some(Retention::Forever)),
@@ -204,12 +204,12 @@ impl Form<f64> for Percent {
         "a share from 0% to 100%, like 0.1%".to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<f64, InvalidValue> {
-        let number = raw.text()?.strip_suffix('%').ok_or(InvalidValue)?;
+    fn read(&self, raw: &RawValue) -> Result<f64, WrongForm> {
+        let number = raw.text()?.strip_suffix('%').ok_or(WrongForm)?;
         // `parse` would take a sign, an exponent and infinity.
         let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let percent: Option<f64> = if is_plain { number.parse().ok() } else { None };
-        percent.filter(|percent| *percent <= 100.0).map(|percent| percent / 100.0).ok_or(InvalidValue)
+        percent.filter(|percent| *percent <= 100.0).map(|percent| percent / 100.0).ok_or(WrongForm)
     }
 
     fn write(&self, value: &f64) -> String {
@@ -227,9 +227,9 @@ impl<T: Copy + PartialEq> Form<T> for Choice<T> {
         format!("{} or {last}", others.join(", "))
     }
 
-    fn read(&self, raw: &RawValue) -> Result<T, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<T, WrongForm> {
         let text = raw.text()?;
-        self.0.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or(InvalidValue)
+        self.0.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or(WrongForm)
     }
 
     fn write(&self, value: &T) -> String {
@@ -251,9 +251,9 @@ impl Form<String> for Text {
         self.allowed.to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<String, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<String, WrongForm> {
         let text = raw.text()?;
-        if (self.is_allowed)(text) { Ok(text.to_owned()) } else { Err(InvalidValue) }
+        if (self.is_allowed)(text) { Ok(text.to_owned()) } else { Err(WrongForm) }
     }
 
     fn write(&self, value: &String) -> String {
@@ -266,7 +266,7 @@ impl Form<Secret> for Text {
         self.allowed.to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Secret, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Secret, WrongForm> {
         self.read(raw).map(|text: String| Secret::new(text))
     }
 
@@ -283,9 +283,9 @@ impl Form<PathBuf> for FilePath {
         "a path (`~` is not expanded)".to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<PathBuf, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<PathBuf, WrongForm> {
         let text = raw.text()?;
-        if text.starts_with('~') { Err(InvalidValue) } else { Ok(PathBuf::from(text)) }
+        if text.starts_with('~') { Err(WrongForm) } else { Ok(PathBuf::from(text)) }
     }
 
     fn write(&self, value: &PathBuf) -> String {
@@ -301,14 +301,14 @@ impl Form<Vec<PathBuf>> for Sources {
         "a list of paths (a leading `~/` is the home folder)".to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Vec<PathBuf>, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Vec<PathBuf>, WrongForm> {
         let source = |one: &String| match one.starts_with("~/") || one == "~" {
             true => Ok(PathBuf::from(one)),
             false => FilePath.read(&RawValue::Text(one.clone())),
         };
         match raw {
             RawValue::List(paths) => paths.iter().map(source).collect(),
-            _ => Err(InvalidValue),
+            _ => Err(WrongForm),
         }
     }
 
@@ -331,10 +331,10 @@ impl Form<Vec<ProjectNameRule>> for ProjectNameRules {
             .to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Vec<ProjectNameRule>, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Vec<ProjectNameRule>, WrongForm> {
         rules(raw, |scope, name| {
-            let name = ProjectName::new(name).map_err(|_| InvalidValue)?;
-            ProjectNameRule::new(scope, name.as_str()).map_err(|_| InvalidValue)
+            let name = ProjectName::new(name).map_err(|_| WrongForm)?;
+            ProjectNameRule::new(scope, name.as_str()).map_err(|_| WrongForm)
         })
     }
 
@@ -353,10 +353,10 @@ impl Form<Vec<ProjectGroupRule>> for ProjectGroupRules {
             .to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Vec<ProjectGroupRule>, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Vec<ProjectGroupRule>, WrongForm> {
         rules(raw, |scope, group| {
-            let group = AttributionValue::new(group).map_err(|_| InvalidValue)?;
-            ProjectGroupRule::new(scope, group).map_err(|_| InvalidValue)
+            let group = AttributionValue::new(group).map_err(|_| WrongForm)?;
+            ProjectGroupRule::new(scope, group).map_err(|_| WrongForm)
         })
     }
 
@@ -366,22 +366,19 @@ impl Form<Vec<ProjectGroupRule>> for ProjectGroupRules {
 }
 
 /// Reads a list of rules of a scope and what it is given.
-fn rules<T>(
-    raw: &RawValue,
-    rule: impl Fn(&str, &str) -> Result<T, InvalidValue>,
-) -> Result<Vec<T>, InvalidValue> {
-    let RawValue::List(texts) = raw else { return Err(InvalidValue) };
+fn rules<T>(raw: &RawValue, rule: impl Fn(&str, &str) -> Result<T, WrongForm>) -> Result<Vec<T>, WrongForm> {
+    let RawValue::List(texts) = raw else { return Err(WrongForm) };
     let parts = |text: &String| {
-        let (scope, given) = text.split_once(ARROW).ok_or(InvalidValue)?;
+        let (scope, given) = text.split_once(ARROW).ok_or(WrongForm)?;
         rule(checked_scope(scope)?, given.trim())
     };
     texts.iter().map(parts).collect()
 }
 
 /// Returns a scope of paths. Nothing would expand a `~`, and an empty one matches nothing.
-pub(super) fn checked_scope(text: &str) -> Result<&str, InvalidValue> {
+pub(super) fn checked_scope(text: &str) -> Result<&str, WrongForm> {
     let scope = text.trim();
-    if scope.is_empty() || scope.starts_with('~') { Err(InvalidValue) } else { Ok(scope) }
+    if scope.is_empty() || scope.starts_with('~') { Err(WrongForm) } else { Ok(scope) }
 }
 
 pub(super) fn written_rules(number: usize) -> String {
@@ -399,16 +396,16 @@ impl<T: From<String>> Form<BTreeMap<String, T>> for Pairs {
         self.allowed.to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<BTreeMap<String, T>, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<BTreeMap<String, T>, WrongForm> {
         let pairs = match raw {
             RawValue::Pairs(pairs) if pairs.iter().all(|(name, value)| (self.is_allowed)(name, value)) => {
                 pairs
             }
-            _ => return Err(InvalidValue),
+            _ => return Err(WrongForm),
         };
         let map: BTreeMap<_, _> =
             pairs.iter().map(|(name, value)| (name.clone(), T::from(value.clone()))).collect();
-        if map.len() == pairs.len() { Ok(map) } else { Err(InvalidValue) }
+        if map.len() == pairs.len() { Ok(map) } else { Err(WrongForm) }
     }
 
     /// The values are not shown: some are secret, and what is shown is the default, which has none.
@@ -426,7 +423,7 @@ impl<T, F: Form<T>> Form<Option<T>> for Optional<F> {
         self.0.allowed()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Option<T>, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Option<T>, WrongForm> {
         if *raw == RawValue::Nothing { Ok(None) } else { self.0.read(raw).map(Some) }
     }
 
@@ -493,7 +490,7 @@ mod tests {
     fn counts_have_digits_and_limits() {
         assert_eq!(number(1..=10).read(&raw("10")), Ok(10_u64));
         for text in ["0", "11", "+5", "-5", "5.0", "0x5", "1e1", "five", ""] {
-            assert_eq!(Form::<u64>::read(&number(1..=10), &raw(text)), Err(InvalidValue), "{text}");
+            assert_eq!(Form::<u64>::read(&number(1..=10), &raw(text)), Err(WrongForm), "{text}");
         }
     }
 
@@ -504,7 +501,7 @@ mod tests {
         assert_eq!(read("100%"), Ok(1.0));
         assert!(read("0.1%").is_ok_and(|share| (share - 0.001).abs() < 1e-12));
         for text in ["", "%", "0.1", "101%", "-1%", "1e1%", "inf%", "1.2.3%", "5 %", "NaN%"] {
-            assert_eq!(read(text), Err(InvalidValue), "{text}");
+            assert_eq!(read(text), Err(WrongForm), "{text}");
         }
     }
 
@@ -529,6 +526,6 @@ mod tests {
         assert_eq!(Keeping.read(&raw("keep")), Ok(None));
         assert_eq!(Keeping.read(&raw("400d")), Ok(Some(Retention::For(DAY * 400))));
         // Seconds written in place of days would delete everything.
-        assert_eq!(Keeping.read(&raw("400s")), Err(InvalidValue));
+        assert_eq!(Keeping.read(&raw("400s")), Err(WrongForm));
     }
 }

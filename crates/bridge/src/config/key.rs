@@ -1,9 +1,9 @@
 //! Every key of the configuration: its name, its form and the setting behind it.
 
 use super::form::{
-    Absence, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent,
-    ProjectGroupRules, ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word,
-    mebibytes, number,
+    Absence, BOOLEAN, Choice, FilePath, Form, Keeping, Optional, Pairs, Percent, ProjectGroupRules,
+    ProjectNameRules, RawValue, Seconds, Sources, Text, Time, WrongForm, is_address, is_word, mebibytes,
+    number,
 };
 use bridge_storage::ClickHouseOptions;
 
@@ -21,7 +21,7 @@ use crate::AuditedOperations;
 pub struct ConfigKey {
     pub(super) name: &'static str,
     is_secret: bool,
-    pub(super) set: fn(&mut BridgeConfig, &RawValue) -> Result<(), InvalidValue>,
+    pub(super) set: fn(&mut BridgeConfig, &RawValue) -> Result<(), WrongForm>,
     describe: fn(&BridgeConfig) -> Description,
     /// Of a list of values that have keys of their own: returns what is wrong with them, each with its place.
     pub(super) problems: Option<NodeCheck>,

@@ -35,8 +35,8 @@
 //! # }
 //! ```
 //!
-//! [`BridgeConfig::keys`] lists every key with its default and the values that it allows; `bridge_config.example.yaml` in
-//! the repository's `examples` explains each.
+//! [`BridgeConfig::keys`] lists every key with its default and the values that it allows; `bridge_config.example.yaml`
+//! in the repository's `examples` explains each.
 //!
 //! The YAML is read event by event (`saphyr-parser`) against one table of keys, not into structs by `serde-saphyr`,
 //! which stops at the first problem and suggests no key. This module reports all problems at once, each with its
@@ -161,7 +161,7 @@ impl BridgeConfig {
     ) -> Result<(), Vec<ConfigProblem>> {
         match (key.set)(self, raw) {
             Ok(()) => drop(self.given.insert(key.name, origin)),
-            Err(form::InvalidValue) => return Err(problems(key, raw, origin)),
+            Err(form::WrongForm) => return Err(problems(key, raw, origin)),
         }
         Ok(())
     }

@@ -40,8 +40,8 @@ pub(super) struct Entry<'n> {
 }
 
 impl<'n> Entry<'n> {
-    /// Returns the fields of the entry with this number of a key's list. Fields that are not allowed, and those that are
-    /// given twice, are problems.
+    /// Returns the fields of the entry with this number of a key's list. Fields that are not allowed, and those that
+    /// are given twice, are problems.
     pub(super) fn new(key: &str, number: usize, node: &'n Node, allowed: &[&'static str]) -> Self {
         let name = format!("{key}[{number}]");
         let mut entry = Self { name, node, fields: &[], problems: Vec::new() };

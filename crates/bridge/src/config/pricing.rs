@@ -8,7 +8,7 @@ use bridge_pricing::{
 
 use super::BridgeConfig;
 use super::error::{ConfigError, ConfigOrigin, ConfigProblem};
-use super::form::{Form, InvalidValue, RawValue};
+use super::form::{Form, RawValue, WrongForm};
 use super::node::{Entry, Field, Node, NodeContent};
 
 const PRICES: &str = "pricing.prices";
@@ -104,10 +104,10 @@ impl<T> Form<Vec<T>> for EntryList<T> {
         self.allowed.to_owned()
     }
 
-    fn read(&self, raw: &RawValue) -> Result<Vec<T>, InvalidValue> {
+    fn read(&self, raw: &RawValue) -> Result<Vec<T>, WrongForm> {
         match raw {
-            RawValue::Nodes(nodes) => self.entries(nodes).map_err(|_| InvalidValue),
-            _ => Err(InvalidValue),
+            RawValue::Nodes(nodes) => self.entries(nodes).map_err(|_| WrongForm),
+            _ => Err(WrongForm),
         }
     }
 

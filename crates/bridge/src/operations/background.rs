@@ -6,10 +6,10 @@ use std::time::Duration;
 use bridge_core::{HealthState, HealthStatus};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval};
 
 use crate::operations::lifetime::Lifetime;
-use crate::operations::monitor::Monitoring;
+use crate::operations::monitor::{Monitoring, ticks};
 use crate::operations::survive::survive;
 
 /// Tasks that end with the bridge: they hold it only while they are working.
@@ -34,15 +34,12 @@ impl Background {
 }
 
 /// Returns ticks, the first after one interval, so that a program that ends sooner is spared the checks.
-fn ticks(interval: Duration) -> Interval {
-    let interval = interval.max(Duration::from_millis(1));
-    let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    ticks
+fn ticks_after(interval: Duration) -> Interval {
+    ticks(Instant::now() + interval, interval)
 }
 
 async fn export_metrics(monitoring: Weak<Monitoring>, interval: Duration) {
-    let mut ticks = ticks(interval);
+    let mut ticks = ticks_after(interval);
     loop {
         ticks.tick().await;
         let Some(monitoring) = monitoring.upgrade() else { return };
@@ -51,7 +48,7 @@ async fn export_metrics(monitoring: Weak<Monitoring>, interval: Duration) {
 }
 
 async fn check_health(monitoring: Weak<Monitoring>, interval: Duration) {
-    let (mut ticks, mut last) = (ticks(interval), HealthState::Healthy);
+    let (mut ticks, mut last) = (ticks_after(interval), HealthState::Healthy);
     loop {
         ticks.tick().await;
         let Some(monitoring) = monitoring.upgrade() else { return };
@@ -64,16 +61,16 @@ async fn check_health(monitoring: Weak<Monitoring>, interval: Duration) {
 
 /// Logs a changed state. The details may name files, so they are not logged.
 fn log_change(last: HealthState, health: &HealthStatus) {
-    let unwell: Vec<String> = health
+    let unhealthy: Vec<String> = health
         .probes
         .iter()
         .filter(|probe| probe.state != HealthState::Healthy)
         .map(|probe| format!("{} {}", probe.probe, probe.state))
         .collect();
-    let (state, unwell) = (health.overall, unwell.join(", "));
+    let (state, unhealthy) = (health.overall, unhealthy.join(", "));
     match state {
         _ if state == last => {}
         HealthState::Healthy => tracing::info!(%state, "health recovered"),
-        _ => tracing::warn!(%state, unwell, "health check failed"),
+        _ => tracing::warn!(%state, unhealthy, "health changed"),
     }
 }

@@ -19,7 +19,8 @@ const DAY: Duration = Duration::from_hours(24);
 /// Settings of the client are smaller; more of a file is not read.
 const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 
-/// The files of settings in a folder of the client's configuration, or in `.claude` of a project; the later one decides.
+/// The files of settings in a folder of the client's configuration, or in `.claude` of a project; later files
+/// override earlier ones.
 const SETTINGS: [&str; 2] = ["settings.json", "settings.local.json"];
 const MANAGED: &str = "managed-settings.json";
 const MANAGED_PARTS: &str = "managed-settings.d";
@@ -81,24 +82,32 @@ impl Retentions {
 type Stated = Option<(u32, PathBuf)>;
 
 impl TranscriptRetention {
-    /// An organization's settings decide over all others. Otherwise those of the project decide in which the client is
-    /// started, and it deletes transcripts of all projects: so it is the least of what any of them says.
+    /// Managed settings override all others. Otherwise the shortest retention wins, because the client deletes
+    /// transcripts of all projects by the settings of the one it starts in.
     fn of(folder: &Path, projects: &BTreeSet<PathBuf>, managed: &Path) -> Self {
         let mut errors = Vec::new();
-        let stated = managed_days(managed, &mut errors).or_else(|| {
-            let user = last_stated(folder, &mut errors);
-            let of_project = |project: &PathBuf| last_stated(&project.join(".claude"), &mut errors);
-            let stated: Vec<_> = projects.iter().filter_map(of_project).collect();
-            let default = user.is_none().then_some((DAYS, None));
-            let all = user.into_iter().chain(stated).map(|(days, file)| (days, Some(file)));
-            let (days, file) = default.into_iter().chain(all).min_by_key(|(days, _)| *days)?;
-            Some((days, file?))
-        });
+        let (days, stated_in) = match managed_days(managed, &mut errors) {
+            Some((days, file)) => (days, Some(file)),
+            None => shortest(folder, projects, &mut errors),
+        };
         errors.sort_unstable();
         errors.dedup();
-        let (days, stated_in) = stated.map_or((DAYS, None), |(days, file)| (days, Some(file)));
         Self { folder: folder.to_owned(), days, stated_in, errors }
     }
+}
+
+/// Returns the shortest retention that applies in any project, and the file that states it.
+fn shortest(folder: &Path, projects: &BTreeSet<PathBuf>, errors: &mut Vec<String>) -> (u32, Option<PathBuf>) {
+    let elsewhere = last_stated(folder, errors);
+    let mut shortest = elsewhere.map_or((DAYS, None), |(days, file)| (days, Some(file)));
+    for project in projects {
+        if let Some((days, file)) = last_stated(&project.join(".claude"), errors)
+            && days < shortest.0
+        {
+            shortest = (days, Some(file));
+        }
+    }
+    shortest
 }
 
 fn managed_days(folder: &Path, errors: &mut Vec<String>) -> Stated {

@@ -33,9 +33,9 @@ pub struct ExpiringTranscript {
     pub path: PathBuf,
     /// Bytes that are not stored.
     pub unstored_bytes: u64,
-    /// When it was last modified, which is what the client goes by.
+    /// Last modification time, from which the client counts.
     pub modified: Timestamp,
-    /// From when on the client deletes it, the next time it is started.
+    /// When the client deletes it, at its next start.
     pub expires_at: Timestamp,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bridge_cache::BridgeCache;
 use bridge_core::HealthStatus;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::ingest::Ingest;
 use crate::operations::health::{HealthChecks, HealthLimits};
@@ -92,8 +92,8 @@ pub enum Observation {
 
 /// Ends the monitoring when it is dropped.
 #[derive(Debug)]
-#[must_use = "dropped it ends at once"]
-pub struct Monitor(#[expect(dead_code, reason = "dropped it ends its tasks")] JoinSet<()>);
+#[must_use = "dropping it stops the monitoring"]
+pub struct Monitor(#[expect(dead_code, reason = "dropping it stops the monitoring")] JoinSet<()>);
 
 /// The parts of a bridge that are monitored.
 #[derive(Debug)]
@@ -139,14 +139,15 @@ impl Monitoring {
     }
 }
 
-fn ticks(interval: Duration) -> Interval {
-    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
+/// Returns ticks from this moment on. One that comes too late is skipped.
+pub(super) fn ticks(first: Instant, interval: Duration) -> Interval {
+    let mut ticks = tokio::time::interval_at(first, interval.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
 }
 
 async fn observe_health(monitoring: Arc<Monitoring>, observer: Arc<impl Fn(Observation) + Send + Sync>) {
-    let mut ticks = ticks(monitoring.options.health_check_interval);
+    let mut ticks = ticks(Instant::now(), monitoring.options.health_check_interval);
     loop {
         ticks.tick().await;
         let checking = Arc::clone(&monitoring);
@@ -157,7 +158,7 @@ async fn observe_health(monitoring: Arc<Monitoring>, observer: Arc<impl Fn(Obser
 }
 
 async fn observe_stats(monitoring: Arc<Monitoring>, observer: Arc<impl Fn(Observation) + Send + Sync>) {
-    let mut ticks = ticks(monitoring.options.metrics_export_interval);
+    let mut ticks = ticks(Instant::now(), monitoring.options.metrics_export_interval);
     loop {
         ticks.tick().await;
         monitoring.export_metrics();

@@ -116,8 +116,8 @@ impl std::error::Error for IncompleteShutdown {
 pub(crate) struct StoreEngine(Arc<dyn Fn(Duration) -> bool + Send + Sync>);
 
 impl StoreEngine {
-    /// Wraps a function that releases the engine, waits at most that long for its exit, and returns false if it is still
-    /// stopping. It may block.
+    /// Wraps a function that releases the engine, waits at most that long for its exit, and returns false if it is
+    /// still stopping. It may block.
     #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "the only engine is a feature"))]
     pub(crate) fn new(close: impl Fn(Duration) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(close))

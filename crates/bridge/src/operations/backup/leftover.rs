@@ -16,7 +16,7 @@ pub(super) const PARTIAL: &str = ".partial";
 /// The content of the lock file. A folder without it is not the draft of an export.
 const MARK: &str = "an unfinished backup of the Enhanced Token Bridge\n";
 
-/// Locks a draft for its export and marks it. Returns whether another export has it.
+/// Locks a draft for its export and marks it. Returns false if another export holds the lock.
 pub(super) fn claim(lock: &mut File) -> Result<bool, io::Error> {
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => return Ok(false),

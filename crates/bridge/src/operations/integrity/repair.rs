@@ -46,7 +46,8 @@ impl Repair {
                 (RepairAction::Restored, Self::Restore)
             }
             DifferenceKind::Outdated if is_known => (RepairAction::Restored, Self::Restore),
-            // Its replacements may belong to other sessions, so only a check of the whole store shows that all are stored.
+            // Its replacements may belong to other sessions, so only a check of the whole store shows that all are
+            // stored.
             DifferenceKind::Outdated if is_whole => (RepairAction::Covered, Self::Restore),
             DifferenceKind::Corrupted if is_known => (RepairAction::Restored, Self::Restore),
             DifferenceKind::Ahead => (RepairAction::Forced, Self::Force),
@@ -77,8 +78,8 @@ impl Work {
             _ if difference.kind == DifferenceKind::Uncovered => self.markers.extend(difference.live.clone()),
             _ => self.join.extend(difference.live.clone()),
         }
-        // A damaged row may have a version greater than, or equal to, its response's own. Force would keep its rank, and a
-        // later snapshot could lose to it. Without force, the merge restores the row.
+        // A damaged row may have a version greater than, or equal to, its response's own. Force would keep its rank,
+        // and a later snapshot could lose to it. Without force, the merge restores the row.
         let is_damaged = difference.kind == DifferenceKind::Corrupted || !is_intact;
         let is_in_the_way = is_damaged || action == RepairAction::Removed;
         self.remove.extend(version.filter(|_| is_in_the_way).map(|version| (difference.key, version)));
