@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 
 /// Entries of one session, in order: the JSON records that a client writes to its transcript, one per line.
 ///
-/// They are part of a stream, named after the session and, for a subagent, the [subpath](Self::with_subpath). The entries
-/// of a stream are numbered from 0. If the number of the [first](Self::with_first) one is given, entries with the numbers
-/// of stored ones are skipped. Otherwise the entries follow the stored ones, except for a beginning that repeats the last
-/// push or the whole stream, as after a failed call.
+/// They are part of a stream, named after the session and, for a subagent, the [subpath](Self::with_subpath). The
+/// entries of a stream are numbered from 0. If the number of the [first](Self::with_first) one is given, entries with
+/// the numbers of stored ones are skipped. Otherwise the entries follow the stored ones, except for a beginning that
+/// repeats the last push or the whole stream, as after a failed call.
 ///
 /// ```
 /// use bridge::stream::SessionEntries;
@@ -65,8 +65,9 @@ impl SessionEntries {
         Self { lines, first: None, subpath: None, project_key: None, host: None, received: None }
     }
 
-    /// Returns the entries of a text with one entry per line. Blank lines are ignored. A line of invalid JSON is counted
-    /// as damaged, as in a file. An invalid last line without a newline is considered incomplete and is not stored.
+    /// Returns the entries of a text with one entry per line. Blank lines are ignored. A line of invalid JSON is
+    /// counted as damaged, as in a file. An invalid last line without a newline is considered incomplete and is not
+    /// stored.
     #[must_use]
     pub fn from_ndjson(text: impl AsRef<[u8]>) -> Self {
         let text = text.as_ref();
@@ -146,8 +147,8 @@ impl SessionEntries {
         self
     }
 
-    /// Returns the entries with the client's name for the folder of the project's transcripts, for instance `-home-me-app`.
-    /// The project is then `/home/me/app`, also for entries from its subfolders.
+    /// Returns the entries with the client's name for the folder of the project's transcripts, for instance
+    /// `-home-me-app`. The project is then `/home/me/app`, also for entries from its subfolders.
     #[must_use]
     pub fn with_project_key(mut self, key: impl Into<String>) -> Self {
         self.project_key = Some(key.into());
@@ -161,8 +162,8 @@ impl SessionEntries {
         self
     }
 
-    /// Returns the entries with the time for responses without a time, if no entry before them has one either. The default
-    /// is the time of the call.
+    /// Returns the entries with the time for responses without a time, if no entry before them has one either. The
+    /// default is the time of the call.
     #[must_use]
     pub fn with_received(mut self, time: Timestamp) -> Self {
         self.received = Some(time);

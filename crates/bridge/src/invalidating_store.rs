@@ -21,8 +21,8 @@ impl Layer for Invalidating {
         if call == StoreCall::KeepsRows {
             return work.await;
         }
-        // Before: once the write is visible, no summary of the old state is served. After: nor is one that was read during
-        // the write. Also after an error or a cancellation, because the write may have happened.
+        // Before: once the write is visible, no summary of the old state is served. After: nor is one that was read
+        // during the write. Also after an error or a cancellation, because the write may have happened.
         cache.invalidate();
         let _after = AfterWrite { cache, call };
         work.await

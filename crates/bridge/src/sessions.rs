@@ -24,8 +24,8 @@ impl Sessions {
         Self { bridge, with_cost: false }
     }
 
-    /// Returns the operations with costs: the summary of [`details`](Self::details) has what the session's responses cost, if
-    /// the store has a price list.
+    /// Returns the operations with costs: the summary of [`details`](Self::details) has what the session's responses
+    /// cost, if the store has a price list.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -101,8 +101,9 @@ impl Sessions {
             .await
     }
 
-    /// Returns the transcripts on this machine that the client will delete within this time, because its settings say so
-    /// (`cleanupPeriodDays`, 30 days by default, since they were last modified), and that are not stored to their end.
+    /// Returns the transcripts on this machine that the client will delete within this time, because its settings say
+    /// so (`cleanupPeriodDays`, 30 days by default, since they were last modified), and that are not stored to their
+    /// end.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -32,7 +32,7 @@ impl BlockLength {
         }
     }
 
-    /// Returns whether this limit is one of these blocks, and says when its block ends.
+    /// Returns the end of the block that this limit belongs to, if it is of this length.
     fn end_by(self, limit: &LimitEvent) -> Option<Timestamp> {
         let end = limit.resets_at.filter(|end| *end > limit.time)?;
         let is_within = end.saturating_since(limit.time) <= self.duration();
@@ -55,14 +55,14 @@ pub(crate) struct Window {
     pub(crate) limit_hit_at: Option<Timestamp>,
 }
 
-/// A time span without a bound of a window in it, at most an hour long, that has responses.
+/// At most one hour with responses that crosses no window boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) start: Timestamp,
 }
 
-/// Returns the windows that end as the client recorded it, in order. One that would begin in the window before begins at its
-/// end.
+/// Returns the windows that end as the client recorded it, in order. One that would begin in the window before begins
+/// at its end.
 pub(crate) fn recorded<'l>(
     limits: impl IntoIterator<Item = &'l LimitEvent>,
     length: BlockLength,
@@ -84,8 +84,8 @@ pub(crate) fn recorded<'l>(
 }
 
 /// Returns the windows of these steps, which are in order and do not cross a bound of a recorded window. A step in no
-/// recorded window begins one by rule, with its hour in UTC, unless the one before covers it. A window ends early where a
-/// recorded one begins.
+/// recorded window begins one by rule, with its hour in UTC, unless the one before covers it. A window ends early where
+/// a recorded one begins.
 pub(crate) fn windows(steps: &[Step], recorded: &[Window], length: BlockLength) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
     for step in steps {

@@ -28,8 +28,8 @@ pub struct Spending {
 pub enum BudgetState {
     /// Less than the warning.
     Ok,
-    /// Not known: the budget is of money, and the store has no prices, or not of enough tokens. Not enough is if none have
-    /// one, or if the warning would be reached at the average price of those that have.
+    /// Unknown: a money budget without enough prices, because none are priced or the unpriced tokens could reach the
+    /// warning.
     Unknown,
     /// The warning's share or more.
     Warning,
@@ -91,8 +91,8 @@ pub struct BudgetStatus {
     pub end: Timestamp,
     /// The share of the period that is over, from 0 to 1.
     pub elapsed_share: f64,
-    /// The projection for the whole period if it goes on at its present pace: `spent` divided by `elapsed_share`. Of a rolling
-    /// period it is what is spent. `None` at a period's first instant, and as `spent` is.
+    /// The projection for the whole period if it goes on at its present pace: `spent` divided by `elapsed_share`. Of a
+    /// rolling period it is what is spent. `None` at a period's first instant, and as `spent` is.
     pub projected: Option<BudgetAmount>,
     /// True if that is more than the limit.
     pub projected_to_exceed: bool,
@@ -172,8 +172,8 @@ impl Budget {
     }
 }
 
-/// Returns what all tokens cost, in 10^-18 dollars, if those without a price cost as much as the others. `None` if none has a
-/// price, and if it has more than 128 bits. It decides only whether enough is known, and is not shown.
+/// Estimates the total cost, in 10^-18 dollars, at the average price of the priced tokens. `None` if there are none, or
+/// on overflow. It decides only whether enough is known, and is not shown.
 fn estimate(cost: Money, spending: &Spending) -> Option<i128> {
     if spending.unpriced_tokens == 0 {
         return Some(cost.attodollars());

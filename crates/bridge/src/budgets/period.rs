@@ -42,8 +42,8 @@ const INVALID: InvalidValue =
 const DAYS_MAX: u32 = 366;
 
 impl BudgetPeriod {
-    /// Returns the first instant of the period that `now` lies in, and the first instant after it. A rolling period ends
-    /// with `now`.
+    /// Returns the first instant of the period that `now` lies in, and the first instant after it. A rolling period
+    /// ends with `now`.
     #[must_use]
     pub fn bounds(self, now: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
         let of = |unit: CalendarUnit| (unit.start_of(now, zone), unit.end_of(now, zone));

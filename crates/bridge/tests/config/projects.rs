@@ -6,8 +6,8 @@ use bridge_testkit::fixtures::analysis;
 
 use crate::config::{in_memory, names, on_engine};
 
-/// The current names and groups of the projects `/old/app`, `/srv/old/web` and `/other` with these keys, once before and
-/// once after their responses are stored.
+/// The current names and groups of the projects `/old/app`, `/srv/old/web` and `/other` with these keys, once before
+/// and once after their responses are stored.
 async fn current(keys: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     let plain = on_engine(&[]).build().await.unwrap();
     for (key, project) in [(1, "/old/app"), (2, "/srv/old/web"), (3, "/other")] {

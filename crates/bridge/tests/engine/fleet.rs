@@ -54,7 +54,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Overlapping copies: each host has all of the history, and a session of its own. So the total is that of one analysis.
+/// Overlapping copies: each host has all of the history, and a session of its own. So the total is that of one
+/// analysis.
 #[tokio::test]
 async fn hosts_with_overlapping_copies_store_the_total_of_a_single_analysis_and_a_silent_one_is_reported() {
     let database = TestDatabase::of_this_test();
