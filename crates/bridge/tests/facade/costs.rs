@@ -112,7 +112,7 @@ fn check_stream(
 }
 
 #[tokio::test]
-async fn what_is_pushed_or_read_from_a_stream_states_by_how_much_each_session_got_dearer() {
+async fn append_and_read_stream_report_the_added_cost_of_each_session() {
     for is_pushed in [true, false] {
         let setup = setup();
         assert!(setup.bridge.dashboard().use_prices(Catalog::shipped()).await.unwrap());
@@ -123,7 +123,7 @@ async fn what_is_pushed_or_read_from_a_stream_states_by_how_much_each_session_go
                 let content = &content[..content.len() * part / 7];
                 let result = if is_pushed {
                     let session = SessionId::new(format!("session-{number}")).unwrap();
-                    let entries = SessionEntries::from_ndjson(content.to_vec()).with_first(0);
+                    let entries = SessionEntries::from_ndjson(content).with_first(0);
                     setup.bridge.append(&session, entries).await.unwrap()
                 } else {
                     let stream = TranscriptStream::new(path.to_str().unwrap());
