@@ -57,7 +57,7 @@ impl Setup {
 }
 
 #[tokio::test]
-async fn a_synchronization_states_by_how_much_each_session_got_dearer() {
+async fn a_synchronization_reports_the_added_cost_of_each_session() {
     let setup = setup();
     assert!(setup.bridge.dashboard().use_prices(Catalog::shipped()).await.unwrap());
     let (mut replaced, mut changed) = (0, 0);
