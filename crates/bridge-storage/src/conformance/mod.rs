@@ -168,6 +168,7 @@ macro_rules! conformance_tests {
             the_list_put_in_use_last_prices_everything
             a_list_is_in_use_whatever_the_clock_of_its_host_says
             whatever_has_no_price_is_listed
+            prices_change_on_any_number_of_dates
             summaries_have_the_costs_of_their_responses
             any_cost_is_what_the_model_gives
             costs_end_at_the_greatest_amount

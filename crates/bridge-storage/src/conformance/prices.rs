@@ -122,6 +122,26 @@ pub async fn whatever_has_no_price_is_listed(store: &dyn TokenStore) {
     assert_eq!(unpriced().await, both);
 }
 
+/// A price may change hundreds of times: each response has the one of its time.
+pub async fn prices_change_on_any_number_of_dates(store: &dyn TokenStore) {
+    let changes = 0..300_u64;
+    let second = |number: u64| at(i64::try_from(number).expect("the number is small") * 1_000);
+    let of_second = |number| PriceRow {
+        from: second(number),
+        to: Some(second(number + 1)),
+        ..price((number + 1) * 1_000)
+    };
+    let list: Vec<_> = changes.clone().map(of_second).collect();
+    prices(store).use_prices("a", &list, at(1)).await.unwrap();
+    let responses: Vec<_> = changes
+        .clone()
+        .map(|number| ResponseUsage { time: second(number), ..of_n0(u128::from(number)) })
+        .collect();
+    store.upsert(&responses, &UpsertOptions::default()).await.unwrap();
+    let expected = changes.map(|number| 20 * (i128::from(number) + 1) * 1_000).sum();
+    assert_eq!(amount(store, None).await, Some(expected));
+}
+
 /// A summary has the cost of its session's responses if that was asked for and a price list is in use. What has no
 /// price is part of it.
 pub async fn summaries_have_the_costs_of_their_responses(store: &dyn TokenStore) {

@@ -9,9 +9,6 @@ use super::price_table::{
 use super::statement::Width;
 use crate::prices::PriceLine;
 
-/// Maximum number of instants that each response's time is compared with.
-const COMPARED_MAX: usize = 200;
-
 /// The greatest amount.
 const MOST: &str = "toUInt256('170141183460469231731687303715884105727')";
 
@@ -140,24 +137,17 @@ impl<'a> CostColumns<'a> {
     fn place(&self) -> String {
         let models = (0_u64..).zip(&self.table.models).map(|(place, name)| (&**name, place << MODEL));
         let model = lookup("model", models, NEW_MODEL << MODEL);
-        let time = "toUnixTimestamp64Milli(time)";
         let bounds = &self.table.bounds;
-        match bounds.len() {
-            0 | 1 => model,
-            // Compared at once, which is faster than a search by far.
-            2..=COMPARED_MAX => {
-                let passed = bounds[1..].iter().map(|bound| format!("({time} >= {bound})"));
-                let passed = passed.collect::<Vec<_>>().join(" + ");
-                format!("{model} + {} * ({passed})", 1_u64 << BOUND)
-            }
-            _ => {
-                let bounds = bounds.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-                let places = list((0..self.table.bounds.len() as u64).map(|place| place << BOUND));
-                format!(
-                    "{model} + transform(roundDown({time}, [{bounds}]), [{bounds}], [{places}], toUInt64(0))"
-                )
-            }
+        if bounds.len() < 2 {
+            return model;
         }
+        let places = list((0..bounds.len() as u64).map(|place| place << BOUND));
+        let bounds = bounds.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        // One comparison with each bound would be as fast, but each adds to the time that the statement takes to plan.
+        format!(
+            "{model} + transform(roundDown(toUnixTimestamp64Milli(time), CAST([{bounds}], 'Array(Int64)') AS price_bounds),
+                price_bounds, [{places}], toUInt64(0))"
+        )
     }
 
     /// The bits of speed, service tier, geography and size.
