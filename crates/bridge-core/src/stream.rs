@@ -82,7 +82,7 @@ impl StreamResult {
     /// let cost = Cost { amount: "0.25".parse().unwrap(), ..Cost::default() };
     /// result.changes.insert(session.clone(), TokenChanges::default());
     /// result.cost_changes.insert(session, CostChange::new(cost, Cost::default()));
-    /// assert_eq!(result.cost_change().unwrap().amount().to_string(), "$0.25");
+    /// assert_eq!(result.cost_change().unwrap().amount().to_string(), "$0.2500");
     /// # Ok::<(), bridge_core::InvalidValue>(())
     /// ```
     #[must_use]

@@ -65,24 +65,42 @@ impl DashboardBridgeAdapter {
         query: impl Into<DashboardQuery>,
         length: BlockLength,
     ) -> Result<Blocks, BridgeError> {
-        let work = self.read_blocks(query.into().without_lists().without_receipt(), length);
+        let mut query = query.into().without_lists().without_receipt();
+        let work = async {
+            let mut blocks = self.read_blocks(&mut query, length).await?;
+            blocks.priced_by = self.priced_by(query, &blocks.blocks).await?;
+            Ok(blocks)
+        };
         self.run(Operation::Blocks, work).await
     }
 
+    /// Returns the block that the present lies in, without its price list, which takes another query.
+    #[cfg(feature = "page")]
+    pub(crate) async fn active_block(
+        &self,
+        query: DashboardQuery,
+        length: BlockLength,
+    ) -> Result<Option<UsageBlock>, BridgeError> {
+        let mut query = query.without_lists().without_receipt();
+        let found = self.run(Operation::Blocks, self.read_blocks(&mut query, length)).await?;
+        Ok(found.blocks.into_iter().find(|block| block.active))
+    }
+
+    /// Returns the blocks; their price list is not known yet.
     async fn read_blocks(
         &self,
-        mut query: DashboardQuery,
+        query: &mut DashboardQuery,
         length: BlockLength,
     ) -> Result<Blocks, BridgeError> {
         let range = query.responses.time.validated()?;
         let as_of = self.clock.now();
         let limits = self.limits(&query.responses).await?;
         let recorded = recorded(&limits, length);
-        let sums = match self.span(&query, length).await? {
+        let sums = match self.span(query, length).await? {
             Some((first, end)) => {
                 let bounds = recorded.iter().flat_map(|window| [window.start, window.end]);
                 let bounds = bounds.filter(|bound| first < *bound && *bound < end).collect();
-                self.step_sums(&mut query, (first, end), &bounds).await?
+                self.step_sums(query, (first, end), &bounds).await?
             }
             None => BTreeMap::new(),
         };
@@ -103,8 +121,7 @@ impl DashboardBridgeAdapter {
             range.start.is_none_or(|start| start < block.end) && range.end.is_none_or(|end| block.start < end)
         };
         let blocks: Vec<_> = blocks.filter(is_in_range).collect();
-        let priced_by = self.priced_by(query, &blocks).await?;
-        Ok(Blocks { range, as_of, length, blocks, priced_by })
+        Ok(Blocks { range, as_of, length, blocks, priced_by: None })
     }
 
     /// Returns the price list of the blocks, and what it has no price for. All responses between the first and the last block

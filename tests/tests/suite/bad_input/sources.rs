@@ -99,6 +99,8 @@ fn special_files_do_not_block_the_run() {
 #[test]
 fn memory_for_100_000_files_is_limited_to_their_paths() {
     const FILES: u64 = 100_000;
+    /// Files that have been read and wait for a thread, when other programs take the processors.
+    const IN_FLIGHT: u64 = 16 << 20;
     let small = tempfile::tempdir().unwrap();
     write_good(small.path());
     let small = dry_run([small.path()]).peak_memory_bytes;
@@ -114,7 +116,10 @@ fn memory_for_100_000_files_is_limited_to_their_paths() {
     assert_eq!((&json["files"], &json["responses"]), (&FILES.into(), &FILES.into()));
     if cfg!(target_os = "linux") {
         let peak = done.peak_memory_bytes;
-        assert!((1 << 20..small + 400 * FILES).contains(&peak), "{peak} bytes, a small history {small}");
+        assert!(
+            (1 << 20..small + 400 * FILES + IN_FLIGHT).contains(&peak),
+            "{peak} bytes, a small history {small}"
+        );
     }
 }
 

@@ -104,8 +104,8 @@ impl PageRequest {
         let query = view.with_span(Span::Fixed(TimeRange { start: Some(*now), end: Some(end) })).query(*now);
         let query = if self.shows_cost { query.with_cost() } else { query };
         let work = async {
-            let found = self.caller.dashboard().blocks(query, BlockLength::FiveHours).await?;
-            Ok(found.blocks.into_iter().find(|block| block.active).map(Arc::new))
+            let block = self.caller.dashboard().active_block(query, BlockLength::FiveHours).await?;
+            Ok(block.map(Arc::new))
         };
         let block = self.web.pages.blocks.get(key, Box::pin(work)).await?;
         // An answer that is shared may be older than the end of its block.
