@@ -40,7 +40,7 @@ async fn a_probe_makes_one_attempt_outside_the_pool() {
     let database = TestDatabase::of_this_test();
     let proxy = FaultProxy::before(database.host()).await.unwrap();
     let options = options(&database.writer_url_by(proxy.host())).with_pool_size(1);
-    let store = ClickHouseStore::new(options.with_connect_timeout(Duration::from_millis(100))).unwrap();
+    let store = ClickHouseStore::new(options.with_connect_timeout(Duration::from_secs(1))).unwrap();
     let held = store.pool().acquire_connection().await.unwrap();
     assert_eq!(store.stats().pool.map(|pool| (pool.in_use, pool.size)), Some((1, 1)));
     store.probe_connection().await.unwrap();
