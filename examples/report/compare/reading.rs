@@ -35,8 +35,8 @@ pub(crate) struct Counted {
     sidechain: bool,
 }
 
-/// What `ccusage` and `tokscale` take for one response: a message and its request; without a request, the session and
-/// the time.
+/// The key by which `ccusage` and `tokscale` identify a response: message and request, or without a request, the session
+/// and the time.
 type DedupKey = (String, Option<String>, Option<(String, String)>);
 
 /// What is known of the transcripts.

@@ -1,9 +1,18 @@
 //! The page of a running service changes by itself.
 
-use bridge::{Clock, SystemClock};
+use bridge::{Clock, ResponseUsage, SystemClock};
+use bridge_testkit::browser::Browser;
 use bridge_testkit::fixtures::line_at;
 
 use super::{HOSTILE, Service, assert_content, browser, hostile, sessions};
+
+/// Waits until the page shows the tokens of these responses.
+fn wait_for_total(browser: &mut Browser, rows: &[ResponseUsage]) {
+    let total: u64 = rows.iter().map(|row| row.counts.total()).sum();
+    browser.wait_until(&format!(
+        "document.querySelector('.total').textContent.replaceAll(',', '') === '{total}'"
+    ));
+}
 
 #[test]
 fn what_is_stored_appears_without_a_reload_and_what_is_open_stays_open() {
@@ -14,10 +23,7 @@ fn what_is_stored_appears_without_a_reload_and_what_is_open_stays_open() {
     browser.evaluate("window.notReloaded = true; document.querySelector('#trend-table').open = true; 0");
     let rows = sessions(12);
     service.put(&rows);
-    let total: u64 = rows.iter().map(|row| row.counts.total()).sum();
-    browser.wait_until(&format!(
-        "document.querySelector('.total').textContent.replaceAll(',', '') === '{total}'"
-    ));
+    wait_for_total(&mut browser, &rows);
     assert_eq!(
         browser.evaluate("window.notReloaded === true && document.querySelector('#trend-table').open"),
         true
@@ -39,10 +45,7 @@ fn what_is_stored_appears_while_a_filter_is_typed_which_stays() {
     for number in [12, 14] {
         let rows = sessions(number);
         service.put(&rows);
-        let total: u64 = rows.iter().map(|row| row.counts.total()).sum();
-        browser.wait_until(&format!(
-            "document.querySelector('.total').textContent.replaceAll(',', '') === '{total}'"
-        ));
+        wait_for_total(&mut browser, &rows);
     }
     let in_use = "document.activeElement.name + ': ' + document.activeElement.value";
     assert_eq!(browser.evaluate(in_use), "value: half a na");

@@ -1,5 +1,5 @@
-//! The cursor of pushed entries. They have no file, so it is recorded in those fields of a file's cursor that say
-//! whether the file is the same.
+//! The cursor of pushed entries. They have no file, so it is recorded in those fields of a file's cursor that
+//! identify the file.
 
 use bridge_analysis::incremental::FileState;
 use bridge_storage::SourceCursor;

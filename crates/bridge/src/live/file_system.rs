@@ -31,7 +31,7 @@ struct RootWatcher {
 /// The watched folders. A folder above several missing roots is watched once.
 type Watches = BTreeMap<PathBuf, Watch>;
 
-/// How a folder is watched.
+/// The mode and purpose of a watched folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Watch {
     /// Recursive for a root; else it is the nearest folder above a missing one, for the appearance of the next.

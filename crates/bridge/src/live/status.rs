@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveStatus {
-    /// How changes are noticed.
+    /// The means by which changes are detected.
     pub watching: Watching,
     /// Number of searches of all transcripts.
     pub searches: u64,

@@ -18,7 +18,7 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Interval of the attempts to watch what could not be watched.
 const WATCH_RETRY: Duration = Duration::from_mins(1);
 
-/// How changes are noticed between full searches.
+/// The detection of changes between full searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Noticing {
     /// By events.

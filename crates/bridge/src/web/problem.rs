@@ -90,7 +90,7 @@ impl ProblemKind {
     }
 }
 
-/// What a kind of problem has in every response.
+/// The facts that all problems of a kind have in common.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ProblemFacts {
     pub(super) status: StatusCode,

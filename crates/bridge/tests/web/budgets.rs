@@ -44,14 +44,8 @@ async fn budgets_are_narrowed_and_in_order() {
 
 #[tokio::test]
 async fn money_is_at_the_price_of_each_response_and_says_what_it_lacks() {
-    let store: Arc<dyn TokenStore> = Arc::new(InMemoryStore::default());
-    let catalog = Catalog::shipped();
-    let prices: Vec<_> = catalog.rows().collect();
-    let in_use = store.prices().unwrap().use_prices(&catalog.digest().to_string(), &prices, now()).await;
-    assert!(in_use.unwrap());
-    let mut priced = row("a", 1, 1_000_000);
-    (priced.model, priced.time) = (Some("claude-opus-4-5".parse().unwrap()), now());
-    store.upsert(&[priced, row("b", 2, 250_000)], &UpsertOptions::default()).await.unwrap();
+    let store = priced_store().await;
+    store.upsert(&[row("b", 2, 250_000)], &UpsertOptions::default()).await.unwrap();
     let budget = Budget::new("all", BudgetAmount::Money("30".parse().unwrap()), BudgetPeriod::Day).unwrap();
     let builder = crate::builder(store, &["none".as_ref()]).clock(Arc::new(ManualClock::new(now())));
     let service = router(builder.budgets(Budgets::new([budget]).unwrap()).build(), fresh());
@@ -66,8 +60,8 @@ async fn money_is_at_the_price_of_each_response_and_says_what_it_lacks() {
     assert_eq!(blocks["blocks"][0]["cost"]["amount"], json!("25"));
 }
 
-/// Returns a bridge with a budget of $30 of which $25 are spent, and one of a million tokens, which are spent.
-async fn with_money() -> bridge::EnhancedTokenDatabaseBridge {
+/// Returns a store with the shipped prices, and a response of $25 and a million tokens.
+async fn priced_store() -> Arc<dyn TokenStore> {
     let store: Arc<dyn TokenStore> = Arc::new(InMemoryStore::default());
     let catalog = Catalog::shipped();
     let prices: Vec<_> = catalog.rows().collect();
@@ -76,6 +70,12 @@ async fn with_money() -> bridge::EnhancedTokenDatabaseBridge {
     let mut priced = row("a", 1, 1_000_000);
     (priced.model, priced.time) = (Some("claude-opus-4-5".parse().unwrap()), now());
     store.upsert(&[priced], &UpsertOptions::default()).await.unwrap();
+    store
+}
+
+/// Returns a bridge with a budget of $30 of which $25 are spent, and one of a million tokens, which are spent.
+async fn with_money() -> bridge::EnhancedTokenDatabaseBridge {
+    let store = priced_store().await;
     let money = Budget::new("money", BudgetAmount::Money("30".parse().unwrap()), BudgetPeriod::Month);
     let tokens = Budget::new("tokens", BudgetAmount::Tokens(1_000_000), BudgetPeriod::Day);
     let noon = now().saturating_add(Duration::from_hours(12));

@@ -254,7 +254,7 @@ async fn developers_have_a_card_if_any_is_recorded() {
     let store = Arc::new(InMemoryStore::default());
     store.upsert(&[response("a", 1, 10)], &UpsertOptions::default()).await.unwrap();
     let page = page_of(bridge_of(store.clone()));
-    assert!(!html(&page, "/?range=all").await.contains("Developers"), "nobody is recorded");
+    assert!(!html(&page, "/?range=all").await.contains("Developers"), "no developer is recorded");
     let mut row = response("b", 2, 32);
     row.assignment.developer = AttributionValue::new("dana").ok();
     store.upsert(&[row], &UpsertOptions::default()).await.unwrap();

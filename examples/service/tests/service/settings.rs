@@ -136,13 +136,13 @@ fn a_database_that_cannot_be_reached_is_named_with_the_cause() {
 #[test]
 fn units_are_printed_and_nothing_is_started() {
     for (argument, expected) in [
-        ("--install-unit=systemd", ["[Service]", "User=somebody\n", "RestartPreventExitStatus=2"]),
+        ("--install-unit=systemd", ["[Service]", "User=pat\n", "RestartPreventExitStatus=2"]),
         ("--install-unit=systemd-user", ["[Service]", "ExecStart=", "WantedBy=default.target"]),
         ("--install-unit=launchd", ["<plist", "<key>StandardErrorPath</key>", "<key>KeepAlive</key>"]),
     ] {
         let (folder, _) = prepare(ANY_PORT);
         let mut command = command(folder.path());
-        command.env("USER", "somebody").args([argument, "--config", "service.toml"]);
+        command.env("USER", "pat").args([argument, "--config", "service.toml"]);
         let output = command.output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && expected.iter().all(|part| text.contains(part)), "{text}");
@@ -167,9 +167,9 @@ fn a_unit_listens_where_its_command_line_says() {
 #[test]
 fn a_unit_printed_by_sudo_is_of_the_user_who_called_it() {
     let (folder, _) = prepare("");
-    for (user, expected) in [("root", "User=somebody\n"), ("svc", "User=svc\n")] {
+    for (user, expected) in [("root", "User=pat\n"), ("svc", "User=svc\n")] {
         let mut command = command(folder.path());
-        command.env("USER", user).env("SUDO_USER", "somebody").arg("--install-unit=systemd");
+        command.env("USER", user).env("SUDO_USER", "pat").arg("--install-unit=systemd");
         let output = command.output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && text.contains(expected), "{text}");

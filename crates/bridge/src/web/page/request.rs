@@ -141,12 +141,7 @@ impl PageRequest {
         title: &str,
         content: impl Future<Output = Result<Markup, Problem>>,
     ) -> Response {
-        let content = match &self.invalid {
-            Some(problem) => Err(problem.clone()),
-            // Boxed: the futures of operations are large.
-            None => Box::pin(content).await,
-        };
-        match content {
+        match self.checked(content).await {
             Ok(content) => self.page(StatusCode::OK, &self.frame.document(Some(tab), title, &content)),
             Err(problem) => self.problem(tab, &problem),
         }
@@ -157,13 +152,21 @@ impl PageRequest {
         &self,
         content: impl Future<Output = Result<Markup, Problem>>,
     ) -> Response {
-        let content = match &self.invalid {
-            Some(problem) => Err(problem.clone()),
-            None => Box::pin(content).await,
-        };
-        match content {
+        match self.checked(content).await {
             Ok(content) => self.page(StatusCode::OK, &content),
             Err(problem) => problem.into_response(),
+        }
+    }
+
+    /// Returns the content, unless the parameters are invalid.
+    async fn checked(
+        &self,
+        content: impl Future<Output = Result<Markup, Problem>>,
+    ) -> Result<Markup, Problem> {
+        match &self.invalid {
+            Some(problem) => Err(problem.clone()),
+            // Boxed: the futures of operations are large.
+            None => Box::pin(content).await,
         }
     }
 
